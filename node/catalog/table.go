@@ -1,0 +1,169 @@
+package catalog
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+)
+
+// MaxNodes bounds the table: ten times the largest mesh a node is meant for.
+const MaxNodes = 10_000
+
+// Table collects what is known and publishes it. Changes show in the snapshot
+// after Publish. Safe for concurrent use; Snapshot never blocks.
+type Table struct {
+	mu    sync.Mutex
+	nodes map[NodeID]*tableNode
+	self  NodeID
+	gen   uint64
+	snap  atomic.Pointer[Snapshot]
+}
+
+type tableNode struct {
+	node Node
+	// One entry per placement, kept across records so that counts survive them.
+	seen map[ModelID]*seen
+}
+
+type seen struct {
+	observed *Observed
+	sentBase uint32
+	loadAt   Micros
+}
+
+// NewTable makes a table that knows only this node.
+func NewTable(self NodeInfo) (*Table, error) {
+	t := &Table{self: self.ID, nodes: map[NodeID]*tableNode{}}
+	if err := t.PutRecord(self); err != nil {
+		return nil, fmt.Errorf("create table: %w", err)
+	}
+	t.Publish()
+	return t, nil
+}
+
+// PutRecord takes what a node says of itself; the table keeps it if it is newer
+// than what it has.
+func (t *Table) PutRecord(info NodeInfo) error {
+	if err := info.Validate(); err != nil {
+		return err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n := t.nodes[info.ID]
+	if n == nil {
+		if len(t.nodes) >= MaxNodes {
+			return fmt.Errorf("put record: the table is full at %d nodes", MaxNodes)
+		}
+		n = &tableNode{seen: map[ModelID]*seen{}}
+		n.node.Handle = info.ID.Handle()
+		n.node.Self = info.ID == t.self
+		n.node.Up = n.node.Self
+		t.nodes[info.ID] = n
+	} else if info.Seq <= n.node.Seq && !n.node.Self {
+		return nil
+	}
+	n.node.NodeInfo = info
+	kept := make(map[ModelID]*seen, len(info.Placements))
+	for i := range info.Placements {
+		p := &info.Placements[i]
+		s := n.seen[p.Model]
+		if s == nil {
+			s = &seen{observed: &Observed{}}
+		}
+		if p.Load.At != s.loadAt {
+			s.loadAt, s.sentBase = p.Load.At, s.observed.sent.Load()
+		}
+		kept[p.Model] = s
+	}
+	n.seen = kept
+	return nil
+}
+
+// SetRTT notes a measured round trip to a known node, in µs.
+func (t *Table) SetRTT(id NodeID, rtt uint32, at Micros) {
+	t.edit(id, func(n *Node) { n.RTT, n.RTTAt = rtt, at })
+}
+
+// SetUp notes whether a known node can be reached. A node that comes up is no
+// longer suspect.
+func (t *Table) SetUp(id NodeID, up bool) {
+	t.edit(id, func(n *Node) { n.Up, n.Suspect = up, false })
+}
+
+// SetSuspect marks a known node after a failed request, or clears the mark.
+func (t *Table) SetSuspect(id NodeID, suspect bool) {
+	t.edit(id, func(n *Node) { n.Suspect = suspect })
+}
+
+// Forget drops a node, its record and its counts.
+func (t *Table) Forget(id NodeID) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if id != t.self {
+		delete(t.nodes, id)
+	}
+}
+
+func (t *Table) edit(id NodeID, f func(*Node)) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if n := t.nodes[id]; n != nil {
+		f(&n.node)
+	}
+}
+
+// Snapshot is the last published picture.
+func (t *Table) Snapshot() *Snapshot { return t.snap.Load() }
+
+// Publish makes all changes so far visible and returns the new snapshot.
+func (t *Table) Publish() *Snapshot {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.gen++
+	s := &Snapshot{Gen: t.gen, Nodes: make([]*Node, 0, len(t.nodes)), models: map[ModelID]*modelEntry{}}
+	for _, n := range t.nodes {
+		copied := n.node
+		s.Nodes = append(s.Nodes, &copied)
+		if copied.Self {
+			s.Self = &copied
+		}
+	}
+	from := s.Self.Coord
+	slices.SortFunc(s.Nodes, func(a, b *Node) int {
+		return cmp.Or(cmp.Compare(a.distance(from), b.distance(from)), cmp.Compare(a.ID.s, b.ID.s))
+	})
+	for _, n := range s.Nodes {
+		if n.Up {
+			t.addHolders(s, n)
+		}
+	}
+	t.snap.Store(s)
+	return s
+}
+
+func (t *Table) addHolders(s *Snapshot, n *Node) {
+	seen := t.nodes[n.ID].seen
+	for _, p := range n.Placements {
+		e := s.models[p.Model]
+		if e == nil {
+			e = &modelEntry{handle: p.Model.Handle()}
+			s.models[p.Model] = e
+		}
+		o := seen[p.Model]
+		e.holders = append(e.holders, Holder{Node: n, Placement: p, Seen: o.observed, sentBase: o.sentBase})
+	}
+}
+
+// Records are the records as they were put, for a store; in no order.
+func (t *Table) Records() []NodeInfo {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	out := make([]NodeInfo, 0, len(t.nodes))
+	for n := range maps.Values(t.nodes) {
+		out = append(out, n.node.NodeInfo)
+	}
+	return out
+}
