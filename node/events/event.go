@@ -1,0 +1,73 @@
+package events
+
+// Kind says what happened. The numbers may be changed freely: events do not
+// leave the process.
+type Kind uint8
+
+// The meaning of A and B is given with each kind; where nothing is said they
+// are zero. Durations are microseconds.
+const (
+	_             Kind = iota
+	PeerUp             // connected; A round trip
+	PeerDown           // connection lost or closed
+	PeerSuspect        // silent for longer than the mesh tolerates; A silence
+	PeerRecord         // a peer's record changed; A its generation
+	ModelReady         // a model can be asked here; A time it took to load
+	ModelGone          // a model can no longer be asked here
+	WorkerCrash        // a model's process died; A restarts so far
+	RequestDone        // answered; A time to first token, B tokens
+	RequestFailed      // not answered; A error number
+	RequestShed        // refused for load; A retry after
+	Failover           // went to the next pick; A picks tried, B tokens already delivered
+	CopyStart          // a model is being fetched; A bytes
+	CopyDone           // fetched and verified; A bytes, B time it took
+	CopyFailed         // A bytes fetched so far
+	PolicySwap         // another policy is active; A which decision
+	PolicyFault        // a policy trapped or overran; A which decision, B faults in a row
+	Draining           // this node takes no new requests
+	kinds
+)
+
+var kindNames = [kinds]string{
+	"", "peer-up", "peer-down", "peer-suspect", "peer-record", "model-ready", "model-gone", "worker-crash",
+	"request-done", "request-failed", "request-shed", "failover", "copy-start", "copy-done", "copy-failed",
+	"policy-swap", "policy-fault", "draining",
+}
+
+func (k Kind) String() string {
+	if k < kinds && k != 0 {
+		return kindNames[k]
+	}
+	return "unknown"
+}
+
+// Event is one fact. It holds no pointers: a queue of events costs the garbage
+// collector nothing, and copying one is copying 48 bytes.
+type Event struct {
+	At    int64  // microseconds since 1970; 0 lets the bus fill it in, to about a millisecond
+	Node  uint64 // catalog.NodeID.Handle, 0 if no node is concerned
+	Model uint64 // catalog.ModelID.Handle, 0 if no model is concerned
+	A, B  uint64 // by kind
+	Kind  Kind
+}
+
+// Set is a set of kinds.
+type Set uint64
+
+// All is every kind.
+const All = ^Set(0)
+
+// Of returns the set of the kinds named.
+func Of(kinds ...Kind) Set {
+	var s Set
+	for _, k := range kinds {
+		s |= 1 << k
+	}
+	return s
+}
+
+// Has reports whether k is in the set.
+func (s Set) Has(k Kind) bool { return s>>k&1 != 0 }
+
+// Kinds must fit a Set.
+const _ = uint(64 - kinds)
