@@ -1,0 +1,218 @@
+package seed
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"go.uber.org/goleak"
+
+	"omx/bench/measure"
+	"omx/node/catalog"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// Every row runs, every variant gives right answers, every form is whole.
+func TestRun(t *testing.T) {
+	var progress bytes.Buffer
+	res, err := Run(context.Background(), Options{Duration: 2 * time.Millisecond, Repeats: 1, Short: true}, &progress)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := 0
+	for _, s := range sections() {
+		rows += len(s.rows)
+	}
+	if found := res.found(); len(found) != rows || len(res.Series) != 3*rows {
+		t.Fatalf("%d rows and %d series of %d rows", len(found), len(res.Series), rows)
+	}
+	for _, s := range res.Series {
+		if s.Note == errWrong.Error() {
+			t.Errorf("%s, %s: %s", s.Name, s.Variant, s.Note)
+		}
+		if s.Samples[0].Wall <= 0 {
+			t.Errorf("%s, %s: %+v", s.Name, s.Variant, s.Samples[0])
+		}
+	}
+	if progress.Len() == 0 {
+		t.Error("no progress shown")
+	}
+
+	var table, markdown, gobench, data bytes.Buffer
+	if err := errors.Join(res.WriteTable(&table), res.WriteMarkdown(&markdown), res.WriteGobench(&gobench), res.WriteJSON(&data)); err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(table.String()) {
+		if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > width {
+			t.Errorf("%d columns: %s", n, line)
+		}
+	}
+	for _, want := range []string{"61,053", "47,992/s", "iteration counts", "For a user"} {
+		for name, text := range map[string]string{"table": table.String(), "markdown": markdown.String()} {
+			if !strings.Contains(text, want) {
+				t.Errorf("%s lacks %q", name, want)
+			}
+		}
+	}
+	if n := strings.Count(gobench.String(), "\nBenchmarkSeed/"); n != 3*rows {
+		t.Errorf("%d benchmark lines, want %d", n, 3*rows)
+	}
+	var back struct {
+		Rows []struct {
+			Name     string
+			Variants []struct {
+				Variant string
+				Samples []measure.Sample
+			}
+		}
+	}
+	if err := json.Unmarshal(data.Bytes(), &back); err != nil || len(back.Rows) != rows || len(back.Rows[0].Variants) != 3 || len(back.Rows[0].Variants[0].Samples) != 1 {
+		t.Errorf("JSON: %v, %d rows", err, len(back.Rows))
+	}
+}
+
+func TestFilter(t *testing.T) {
+	opt := Options{Duration: time.Millisecond, Repeats: 1, Procs: []int{1, 2}, Filter: regexp.MustCompile(`^peers/count/`)}
+	res, err := Run(context.Background(), opt, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if found := res.found(); len(found) != 4 || found[0].label() != "peers/count/0-1" || found[1].label() != "peers/count/0-2" {
+		t.Errorf("%d rows", len(found))
+	}
+	opt.Filter = regexp.MustCompile(`nothing`)
+	if _, err := Run(context.Background(), opt, io.Discard); err == nil {
+		t.Error("a filter that matches nothing was accepted")
+	}
+}
+
+func TestCheck(t *testing.T) {
+	result := func(report, omx, allocs float64, note string) *Result {
+		one := func(variant string, wall, allocs float64) measure.Series {
+			return measure.Series{Name: "pool/use/100", Variant: variant, Procs: 2, Samples: []measure.Sample{{Wall: wall, Allocs: allocs}}}
+		}
+		last := one(variantOmx, omx, allocs)
+		last.Note = note
+		return &Result{Series: []measure.Series{one(variantNaive, 1, 9), one(variantReport, report, 9), last}}
+	}
+	for _, tt := range []struct {
+		name string
+		res  *Result
+		want string // in the error; "" for none
+	}{
+		{"held", result(600, 100, 0, ""), ""},
+		{"too slow", result(599, 100, 0, ""), "the goal is 6"},
+		{"allocates", result(600, 100, 1, ""), "allocates"},
+		{"the measuring's own share", result(600, 100, 0.001, ""), ""},
+		{"wrong answers", result(600, 100, 0, errWrong.Error()), "wrong answer"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			err := tt.res.Check()
+			if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("%v, want %q", err, tt.want)
+			}
+		})
+	}
+}
+
+// The designs that are compared do what they are said to do.
+func TestDesigns(t *testing.T) {
+	b, calls := newReportBus(), make(chan bool)
+	release := make(chan struct{})
+	b.on(topic, func(*busEvent) { <-release; calls <- true })
+	for range reportSlots {
+		b.emit(topic, peer, nil)
+	}
+	held := make(chan struct{})
+	go func() { b.emit(topic, peer, nil); close(held) }() // no slot is free: the emitter works itself
+	select {
+	case <-held:
+		t.Error("the emitter was not held")
+	case <-time.After(20 * time.Millisecond):
+	}
+	close(release)
+	for range reportSlots + 1 {
+		<-calls
+	}
+	<-held
+
+	p := newReportPool(2)
+	p.add("a")
+	p.add("b")
+	if p.canAccept("c") || !p.canAccept("a") {
+		t.Error("the bound is not kept")
+	}
+	p.remove("a")
+	if !p.canAccept("c") || p.use("a") || !p.use("b") || p.has("a") || !p.has("b") || len(p.conns) != 2 {
+		t.Error("a removed connection counts, or its record is gone")
+	}
+
+	s := newPeerSet(names(10))
+	if s.naiveCount() != 10 || len(s.peers()) != 10 || !s.naiveHas(names(10)[9]) || s.naiveHas("z") {
+		t.Error("wrong peers")
+	}
+}
+
+// What is said of the node's pool beside its figures.
+func TestPoolKeepsItsBound(t *testing.T) {
+	const bound = 100
+	p, err := newNodePool(bound)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	for _, e := range p.entries { // all in use: none may make room
+		if err := e.Acquire(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var admitted atomic.Int64
+	var wg sync.WaitGroup
+	for w := range 4 {
+		wg.Go(func() {
+			for i := range 50 {
+				id, err := catalog.ParseNodeID(fmt.Sprintf("peer%dx%d", w, i))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if p.Remove(p.ids[(w*50+i)%bound]) {
+					admitted.Add(-1)
+				}
+				if _, err := p.Put(id, &standIn{}, true); err == nil {
+					admitted.Add(1)
+				}
+				if n := p.Count(); n > bound {
+					t.Errorf("%d connections, the bound is %d", n, bound)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if n := p.Count(); n != bound+int(admitted.Load()) {
+		t.Errorf("%d connections, want %d", n, bound+int(admitted.Load()))
+	}
+	for w := range 4 {
+		for i := range 50 {
+			id, err := catalog.ParseNodeID(fmt.Sprintf("peer%dx%d", w, i))
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.Remove(id)
+		}
+	}
+	if n := p.Count(); n != 0 {
+		t.Errorf("%d records left of connections that have gone", n)
+	}
+}
