@@ -87,7 +87,7 @@ const (
 	rowRunning    = 24 // u32 requests
 	rowSlots      = 28 // u32 requests
 	rowLoadAge    = 32 // u32 ms
-	rowSentSince  = 36 // u32 requests this node sent there after that sample
+	rowSentSince  = 36 // u32 requests this node sent there after that sample, not ended yet
 	rowInFlight   = 40 // u32 requests of this node there now
 	rowPrefill    = 44 // u32 ns per prompt token
 	rowDecode     = 48 // u32 µs per output token
