@@ -22,8 +22,10 @@ type Holder struct {
 }
 
 // SentSince counts the requests this node sent there after the load figure was
-// sampled, which that figure therefore cannot contain.
-func (h *Holder) SentSince() uint32 { return h.Seen.sent.Load() - h.sentBase }
+// sampled, which that figure therefore cannot contain, and that have not ended.
+func (h *Holder) SentSince() uint32 {
+	return min(h.Seen.sent.Load()-h.sentBase, h.Seen.InFlight())
+}
 
 // Snapshot is an immutable picture of the catalog. A decision reads one from
 // start to end; nothing in it changes but the counters behind Holder.Seen.
