@@ -1,0 +1,112 @@
+package mesh
+
+import (
+	"crypto/ed25519"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+	ma "github.com/multiformats/go-multiaddr"
+
+	"omx/node/catalog"
+)
+
+// Config of a Mesh. The zero value of a field means its default.
+type Config struct {
+	// KeyFile holds the identity; it is made if it is not there. Or Key itself.
+	KeyFile string
+	Key     ed25519.PrivateKey
+	// Listen are UDP multiaddrs; default /ip4/127.0.0.1/udp/0/quic-v1.
+	Listen []string
+	// Peers are the only nodes that may talk with this one, at most 4096:
+	// ADDR/p2p/ID to dial it, /p2p/ID for one that dials us.
+	Peers []string
+	// Silence is how long a peer may say nothing before it counts as gone;
+	// default 3 s. Records go out three times as often.
+	Silence time.Duration
+	// MaxRequests bounds requests that peers have open here, all together;
+	// default 1024, and 200 of one peer.
+	MaxRequests int
+	// Pool bounds the connections; MaxConns defaults to 100 or the number of
+	// peers, whichever is more, and may not be less than that number.
+	Pool PoolConfig
+	// ListenUDP opens the sockets; default net.ListenUDP. For networks that are
+	// simulated or made to fail.
+	ListenUDP func(network string, laddr *net.UDPAddr) (net.PacketConn, error)
+	// Now is the clock; default time.Now.
+	Now func() time.Time
+	// Log gets what an operator should know; default discards.
+	Log *slog.Logger
+}
+
+func (c *Config) setDefaults() {
+	if len(c.Listen) == 0 {
+		c.Listen = []string{"/ip4/127.0.0.1/udp/0/quic-v1"}
+	}
+	def(&c.Silence, 3*time.Second)
+	def(&c.MaxRequests, 1024)
+	def(&c.Pool.MaxConns, max(defaultMaxConns, len(c.Peers)))
+	c.Pool.setDefaults()
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+}
+
+func def[T comparable](v *T, value T) {
+	var zero T
+	if *v == zero {
+		*v = value
+	}
+}
+
+// listed is a peer as the configuration names it.
+type listed struct {
+	id    catalog.NodeID
+	peer  peer.ID
+	addrs []ma.Multiaddr // where to dial it; none: it dials us
+	up    bool           // has spoken in its present session; under Mesh.mu
+
+	events  sync.Mutex   // held while the observer is told of it, so that events come in order
+	serving atomic.Int32 // requests it has open here
+}
+
+// parsePeers reads the list of peers; one may be named with several addresses.
+func parsePeers(list []string, self peer.ID) (map[peer.ID]*listed, error) {
+	peers := map[peer.ID]*listed{}
+	for _, s := range list {
+		addr, err := ma.NewMultiaddr(s)
+		if err != nil {
+			return nil, fmt.Errorf("peer %q: %w; write /ip4/HOST/udp/PORT/quic-v1/p2p/ID, or /p2p/ID for a peer that dials this node", s, err)
+		}
+		dial, id := peer.SplitAddr(addr)
+		if id == "" {
+			return nil, fmt.Errorf("peer %q has no identity; append /p2p/ID, where ID is what omx id prints there", s)
+		}
+		if id == self {
+			return nil, fmt.Errorf("peer %q is this node itself; leave it out", s)
+		}
+		p := peers[id]
+		if p == nil {
+			nid, err := catalog.ParseNodeID(id.String())
+			if err != nil {
+				return nil, fmt.Errorf("peer %q: %w", s, err)
+			}
+			p = &listed{id: nid, peer: id}
+			peers[id] = p
+		}
+		if dial != nil && len(p.addrs) < maxAddrs {
+			p.addrs = append(p.addrs, dial)
+		}
+		if len(peers) > maxPeers {
+			return nil, fmt.Errorf("more than %d peers are listed", maxPeers)
+		}
+	}
+	return peers, nil
+}

@@ -1,0 +1,54 @@
+package mesh
+
+import (
+	"testing"
+	"time"
+)
+
+// Two nodes that dial each other end up with one connection that both use, and
+// keep it.
+func TestCrossingDials(t *testing.T) {
+	for _, delayed := range []bool{true, false} {
+		name := map[bool]string{true: "one waits", false: "at the same moment"}[delayed]
+		t.Run(name, func(t *testing.T) {
+			ka, kb := newKey(t), newKey(t)
+			la, lb := freeUDP(t), freeUDP(t)
+			ida, idb := idOf(t, ka), idOf(t, kb)
+			a := startPeer(t, Config{Key: ka, Listen: []string{la}, Peers: []string{lb + "/p2p/" + idb.String()}})
+			b := startPeer(t, Config{Key: kb, Listen: []string{lb}, Peers: []string{la + "/p2p/" + ida.String()}})
+			if !delayed { // both dial now, whatever the keepers do
+				pa, pb := a.gater.peers[b.peer], b.gater.peers[a.peer]
+				a.wg.Go(func() { _ = a.dial(pa) })
+				b.wg.Go(func() { _ = b.dial(pb) })
+			}
+			deadline := time.Now().Add(20 * time.Second)
+			for good := 0; good < 5; { // answers in a row, both ways, over half a second
+				_, err1 := ask(t.Context(), a.Mesh, idb, "x")
+				_, err2 := ask(t.Context(), b.Mesh, ida, "x")
+				if good++; err1 != nil || err2 != nil {
+					good = 0
+				}
+				if time.Now().After(deadline) {
+					t.Fatalf("never stable: %v, %v", err1, err2)
+				}
+				if !sleep(t.Context(), 100*time.Millisecond) {
+					t.Fatal("cancelled")
+				}
+			}
+			if n := len(a.host.swarm.Conns()); n != 1 {
+				t.Errorf("%d connections, want one", n)
+			}
+			a.await(t, "b is up", func() bool { return a.up[idb] })
+			b.await(t, "a is up", func() bool { return b.up[ida] })
+		})
+	}
+}
+
+// More peers than the pool may keep is said at the start, not found out later.
+func TestPoolTooSmallForPeers(t *testing.T) {
+	peers := []string{"/p2p/" + idOf(t, newKey(t)).String(), "/p2p/" + idOf(t, newKey(t)).String()}
+	if m, err := New(Config{Key: newKey(t), Peers: peers, Pool: PoolConfig{MaxConns: 1}}, nil, nil); err == nil {
+		m.Close()
+		t.Error("accepted")
+	}
+}

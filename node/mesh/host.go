@@ -1,0 +1,134 @@
+package mesh
+
+import (
+	"crypto/hkdf"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"net"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/libp2p/go-libp2p/core/control"
+	"github.com/libp2p/go-libp2p/core/crypto"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/p2p/host/eventbus"
+	"github.com/libp2p/go-libp2p/p2p/host/peerstore/pstoremem"
+	"github.com/libp2p/go-libp2p/p2p/net/swarm"
+	libp2pquic "github.com/libp2p/go-libp2p/p2p/transport/quic"
+	"github.com/libp2p/go-libp2p/p2p/transport/quicreuse"
+	ma "github.com/multiformats/go-multiaddr"
+	"github.com/quic-go/quic-go"
+)
+
+// host is a libp2p swarm over QUIC and nothing else. It is put together by hand
+// because the libp2p root package links every transport there is.
+type host struct {
+	swarm *swarm.Swarm
+	conns *quicreuse.ConnManager
+}
+
+func newHost(key crypto.PrivKey, id peer.ID, g *gater, listen func(string, *net.UDPAddr) (net.PacketConn, error)) (h *host, err error) {
+	ps, err := pstoremem.NewPeerstore()
+	if err != nil {
+		return nil, fmt.Errorf("create peerstore: %w", err)
+	}
+	h = &host{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, ps.Close(), h.close())
+		}
+	}()
+	if err := errors.Join(ps.AddPrivKey(id, key), ps.AddPubKey(id, key.GetPublic())); err != nil {
+		return nil, fmt.Errorf("store own key: %w", err)
+	}
+	// Every peer is listed by the operator, so what libp2p's resource manager
+	// would bound per stranger is bounded here per peer, in limits.go and Config.
+	rm := &network.NullResourceManager{}
+	// Without its "black hole" guess: after 100 vain dials to peers that are off,
+	// the swarm would stop dialling those that are on.
+	h.swarm, err = swarm.NewSwarm(id, ps, eventbus.NewBus(), swarm.WithResourceManager(rm), swarm.WithConnectionGater(g),
+		swarm.WithUDPBlackHoleSuccessCounter(nil), swarm.WithIPv6BlackHoleSuccessCounter(nil))
+	if err != nil {
+		return nil, fmt.Errorf("create swarm: %w", err)
+	}
+	raw, err := key.Raw()
+	if err != nil {
+		return nil, fmt.Errorf("read own key: %w", err)
+	}
+	var reset quic.StatelessResetKey
+	var token quic.TokenGeneratorKey
+	for label, to := range map[string][]byte{"omx stateless reset": reset[:], "omx address token": token[:]} {
+		b, err := hkdf.Key(sha256.New, raw, nil, label, len(to))
+		if err != nil {
+			return nil, fmt.Errorf("derive %s key: %w", label, err)
+		}
+		copy(to, b)
+	}
+	var opts []quicreuse.Option
+	if listen != nil {
+		opts = append(opts, quicreuse.OverrideListenUDP(listen))
+	}
+	if h.conns, err = quicreuse.NewConnManager(reset, token, opts...); err != nil {
+		return nil, fmt.Errorf("create QUIC sockets: %w", err)
+	}
+	tr, err := libp2pquic.NewTransport(key, h.conns, nil, g, rm)
+	if err != nil {
+		return nil, fmt.Errorf("create QUIC transport: %w", err)
+	}
+	if err = h.swarm.AddTransport(tr); err != nil {
+		return nil, fmt.Errorf("add QUIC transport: %w", err)
+	}
+	return h, nil
+}
+
+func (h *host) listen(addrs []string) error {
+	for _, s := range addrs {
+		a, err := ma.NewMultiaddr(s)
+		if err != nil {
+			return fmt.Errorf("mesh address %q: %w; write it as /ip4/0.0.0.0/udp/4001/quic-v1", s, err)
+		}
+		err = h.swarm.Listen(a)
+		if errors.Is(err, syscall.EADDRINUSE) {
+			return fmt.Errorf("listen on %s: the UDP port is in use; stop the program that has it or choose another with --mesh", s)
+		}
+		if err != nil {
+			return fmt.Errorf("listen on %s: %w; choose another address with --mesh", s, err)
+		}
+	}
+	return nil
+}
+
+func (h *host) close() error {
+	var errs []error
+	if h.swarm != nil {
+		errs = append(errs, h.swarm.Close(), h.swarm.Peerstore().Close())
+	}
+	if h.conns != nil {
+		errs = append(errs, h.conns.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// gater lets listed peers through, in both directions, and nobody else.
+type gater struct {
+	peers   map[peer.ID]*listed
+	refused atomic.Uint64
+}
+
+func (g *gater) allowed(p peer.ID) bool {
+	if g.peers[p] != nil {
+		return true
+	}
+	g.refused.Add(1)
+	return false
+}
+
+func (g *gater) InterceptPeerDial(p peer.ID) bool                                { return g.allowed(p) }
+func (g *gater) InterceptAddrDial(peer.ID, ma.Multiaddr) bool                    { return true }
+func (g *gater) InterceptAccept(network.ConnMultiaddrs) bool                     { return true }
+func (g *gater) InterceptUpgraded(network.Conn) (bool, control.DisconnectReason) { return true, 0 }
+func (g *gater) InterceptSecured(_ network.Direction, p peer.ID, _ network.ConnMultiaddrs) bool {
+	return g.allowed(p)
+}

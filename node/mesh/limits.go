@@ -1,0 +1,38 @@
+package mesh
+
+import "time"
+
+// Every bound on what a peer can make this node hold, wait for or repeat.
+const (
+	// MaxRequest bounds a request's payload: a prompt of a million tokens is
+	// about 4 MiB of text.
+	MaxRequest = 4 << 20
+	// MaxFrame bounds every other payload: a token frame is tens of bytes, a
+	// record with many models some tens of KiB.
+	MaxFrame = 64 << 10
+	// MaxToken bounds the text of one token frame, beside its 4-byte count.
+	MaxToken = MaxFrame - tokenHead
+
+	maxMessage    = 1 << 10   // bytes of a refusal's or failure's message
+	maxRetryAfter = time.Hour // longer hints are cut: nobody waits for them
+	maxAge        = 24 * time.Hour
+	maxAddrs      = 8       // addresses dialled per peer
+	maxKeyFile    = 4 << 10 // an Ed25519 key file is 68 bytes
+	maxPeers      = 4096    // listed peers: one goroutine each
+
+	defaultMaxConns = 100 // connections: memory, and a heartbeat each
+
+	writeChunk  = 64 << 10 // bytes under one write deadline
+	readBuffer  = 1 << 10  // first buffer of a stream: most requests and all tokens fit
+	maxEmptyRun = 16       // reads without progress before a reader gives up
+
+	prefaceTimeout = 5 * time.Second  // first two bytes of a stream
+	requestTimeout = 30 * time.Second // whole request: 4 MiB at 1.2 Mbit/s
+	openTimeout    = 5 * time.Second  // waiting for a stream credit
+
+	backoffMin = 250 * time.Millisecond
+	backoffMax = 10 * time.Second
+	// stableAfter is how long a connection must have lived to count as good:
+	// before that, losing it lengthens the wait for the next dial.
+	stableAfter = 10 * time.Second
+)

@@ -1,0 +1,254 @@
+package mesh
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/peerstore"
+
+	"omx/node/catalog"
+)
+
+// Observer is told what happens to peers. The calls about one peer come one
+// after the other, PeerUp first; they must not block and not call Close.
+type Observer interface {
+	PeerUp(id catalog.NodeID)
+	PeerDown(id catalog.NodeID, reason error)
+	PeerRecord(info catalog.NodeInfo, rtt time.Duration)
+}
+
+// Handler serves requests of peers. ctx ends when the peer no longer wants the
+// answer.
+type Handler interface {
+	Serve(ctx context.Context, from catalog.NodeID, s *ServerStream)
+}
+
+// Mesh is this node's connections to its peers.
+type Mesh struct {
+	cfg     Config
+	log     *slog.Logger
+	id      catalog.NodeID
+	peer    peer.ID
+	host    *host
+	gater   *gater
+	pool    *Pool[*link]
+	observe Observer
+	handler Handler
+
+	mu       sync.Mutex
+	sessions map[peer.ID]*session // the one in use per peer
+	freed    map[peer.ID]chan struct{}
+	record   catalog.NodeInfo
+	coord    Coordinate
+	closing  bool
+
+	requests chan struct{} // one entry per request peers have open
+	ctx      context.Context
+	cancel   context.CancelFunc
+	wg       sync.WaitGroup
+	once     sync.Once
+}
+
+// Identity is the node id of a key file, which is made if it is not there.
+func Identity(keyFile string) (catalog.NodeID, error) {
+	key, err := LoadKey(keyFile)
+	if err != nil {
+		return catalog.NodeID{}, err
+	}
+	_, _, id, err := identify(key)
+	return id, err
+}
+
+// New makes a Mesh that is not reachable before Start. The caller must Close it.
+func New(cfg Config, observe Observer, handler Handler) (*Mesh, error) {
+	cfg.setDefaults()
+	if cfg.Key == nil {
+		key, err := LoadKey(cfg.KeyFile)
+		if err != nil {
+			return nil, err
+		}
+		cfg.Key = key
+	}
+	key, pid, id, err := identify(cfg.Key)
+	if err != nil {
+		return nil, err
+	}
+	peers, err := parsePeers(cfg.Peers, pid)
+	if err != nil {
+		return nil, err
+	}
+	if len(peers) > cfg.Pool.MaxConns {
+		return nil, fmt.Errorf("%d peers are listed, but the pool keeps only %d connections; raise the limit or list fewer", len(peers), cfg.Pool.MaxConns)
+	}
+	m := &Mesh{cfg: cfg, log: cfg.Log, id: id, peer: pid, observe: observe, handler: handler, gater: &gater{peers: peers},
+		sessions: map[peer.ID]*session{}, freed: map[peer.ID]chan struct{}{}, coord: NewCoordinate(),
+		record: catalog.NodeInfo{ID: id}, requests: make(chan struct{}, cfg.MaxRequests)}
+	if m.host, err = newHost(key, pid, m.gater, cfg.ListenUDP); err != nil {
+		return nil, fmt.Errorf("create mesh host: %w", err)
+	}
+	m.pool = NewPool[*link](cfg.Pool, nil)
+	m.ctx, m.cancel = context.WithCancel(context.Background())
+	for p := range peers {
+		m.freed[p] = make(chan struct{}, 1)
+	}
+	return m, nil
+}
+
+// Start listens and keeps connected to every peer it has an address of.
+func (m *Mesh) Start(context.Context) error {
+	m.host.swarm.SetStreamHandler(m.accept)
+	if err := m.host.listen(m.cfg.Listen); err != nil {
+		return err
+	}
+	for _, p := range m.gater.peers {
+		if len(p.addrs) > 0 {
+			m.host.swarm.Peerstore().AddAddrs(p.peer, p.addrs, peerstore.PermanentAddrTTL)
+			m.wg.Go(func() { m.keepConnected(p) })
+		}
+	}
+	m.wg.Go(m.tick)
+	return nil
+}
+
+// Close ends every stream and connection and waits for what served them. It may
+// be called more than once.
+func (m *Mesh) Close() (err error) {
+	m.once.Do(func() { err = m.shutDown() })
+	return err
+}
+
+func (m *Mesh) shutDown() error {
+	m.mu.Lock()
+	m.closing = true
+	m.mu.Unlock()
+	m.cancel()
+	m.pool.Close()
+	err := m.host.close()
+	m.wg.Wait()
+	return err
+}
+
+// ID is this node's identity.
+func (m *Mesh) ID() catalog.NodeID { return m.id }
+
+// Addrs are the addresses other nodes reach this one at, with its identity.
+func (m *Mesh) Addrs() []string {
+	list, err := m.host.swarm.InterfaceListenAddresses()
+	if err != nil {
+		list = m.host.swarm.ListenAddresses()
+	}
+	var out []string
+	for _, a := range list {
+		if len(out) < catalog.MaxAddrs {
+			out = append(out, a.String()+"/p2p/"+m.peer.String())
+		}
+	}
+	return out
+}
+
+// Count is the number of live peers; Has tells of one. Neither allocates.
+func (m *Mesh) Count() int                 { return m.pool.Count() }
+func (m *Mesh) Has(id catalog.NodeID) bool { return m.pool.Has(id) }
+
+// Refused is how many connections from or to nodes that are not listed were
+// ended.
+func (m *Mesh) Refused() uint64 { return m.gater.refused.Load() }
+
+// Coord is this node's network coordinate.
+func (m *Mesh) Coord() catalog.Coord {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.coord.Coord
+}
+
+// SetRecord is what peers are told of this node from now on: at once if its
+// facts changed, else with the next heartbeat. It keeps no more of info than a
+// copy of its placements. Errors: a record of another node, or over a limit.
+func (m *Mesh) SetRecord(info catalog.NodeInfo) error {
+	if err := info.Validate(); err != nil {
+		return err
+	}
+	if info.ID != m.id {
+		return errors.New("set record: it is of another node")
+	}
+	info.Placements = slices.Clone(info.Placements)
+	if err := checkRecordSize(info); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	changed := !sameFacts(&m.record, &info)
+	m.record = info
+	if changed {
+		for _, s := range m.sessions {
+			s.poke()
+		}
+	}
+	return nil
+}
+
+func (m *Mesh) encodedRecord() ([]byte, error) {
+	m.mu.Lock()
+	info, coord := m.record, m.coord
+	m.mu.Unlock()
+	return encodeRecord(info, coord, m.cfg.Now())
+}
+
+// tick keeps the pool's clock.
+func (m *Mesh) tick() {
+	t := time.NewTicker(time.Second)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+			m.pool.Tick(m.cfg.Now())
+		case <-m.ctx.Done():
+			return
+		}
+	}
+}
+
+// accept gets every stream that a peer opens, on a goroutine of its own.
+func (m *Mesh) accept(s network.Stream) {
+	m.mu.Lock()
+	if m.closing {
+		m.mu.Unlock()
+		_ = s.Reset()
+		return
+	}
+	m.wg.Add(1)
+	m.mu.Unlock()
+	defer m.wg.Done()
+
+	p := m.gater.peers[s.Conn().RemotePeer()]
+	if p == nil {
+		_ = s.Reset()
+		return
+	}
+	r := newFrameReader(s)
+	_ = s.SetReadDeadline(time.Now().Add(prefaceTimeout))
+	tag, ver, err := r.preface()
+	if err == nil && ver != version {
+		err = fmt.Errorf("%w: version %d, this node speaks %d", ErrProtocol, ver, version)
+	}
+	switch {
+	case err != nil:
+		_ = s.Reset()
+		if errors.Is(err, ErrProtocol) {
+			m.log.Warn("refused a stream", "peer", p.id, "why", err)
+		}
+	case tag == tagControl:
+		m.runSession(p, s, r, false)
+	case tag == tagRequest:
+		m.serve(p, s, r)
+	default:
+		_ = s.Reset()
+	}
+}

@@ -1,0 +1,269 @@
+package mesh
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/quic-go/quic-go"
+
+	"omx/node/catalog"
+)
+
+// link is a connection as the pool keeps it.
+type link struct{ conn network.Conn }
+
+func (l *link) Close() error { return l.conn.Close() }
+func (l *link) Closed() bool { return l.conn.IsClosed() }
+
+// rtt is QUIC's own estimate, 0 if there is none.
+func (l *link) rtt() time.Duration {
+	var c *quic.Conn
+	if !l.conn.As(&c) {
+		return 0
+	}
+	return c.ConnectionStats().SmoothedRTT
+}
+
+// session is the control stream of one connection: both sides push their record
+// on it, and silence ends the connection.
+type session struct {
+	m      *Mesh
+	peer   *listed
+	link   *link
+	stream network.Stream
+	dialed bool // by this node
+	wake   chan struct{}
+	entry  *Entry[*link] // set once the peer has spoken; used by read only
+}
+
+func (s *session) poke() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// keepConnected dials a peer whenever no session with it is in use. Of two nodes
+// that list each other's address the one with the larger identity waits a
+// little, so that their dials rarely cross.
+func (m *Mesh) keepConnected(p *listed) {
+	wait := backoffMin
+	if m.peer > p.peer && !sleep(m.ctx, backoffMin) {
+		return
+	}
+	for m.ctx.Err() == nil {
+		if m.inUse(p) {
+			select {
+			case <-m.freed[p.peer]:
+			case <-m.ctx.Done():
+			}
+			continue
+		}
+		began := time.Now()
+		err := m.dial(p)
+		if m.ctx.Err() != nil {
+			return
+		}
+		if wait = min(2*wait, backoffMax); time.Since(began) > stableAfter {
+			wait = backoffMin
+		}
+		pause := wait/2 + rand.N(wait/2) // jitter, so that a fleet does not redial in step
+		m.log.Debug("not connected", "peer", p.id, "why", err, "retry", pause)
+		if !sleep(m.ctx, pause) {
+			return
+		}
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+var errDialedUs = errors.New("the peer has dialled this node")
+
+// dial connects and runs the session until it ends.
+func (m *Mesh) dial(p *listed) error {
+	ctx, cancel := context.WithTimeout(m.ctx, m.cfg.Pool.DialTimeout)
+	defer cancel()
+	m.host.swarm.Backoff().Clear(p.peer) // the wait between dials is ours
+	conn, err := m.host.swarm.DialPeer(ctx, p.peer)
+	if err != nil {
+		return fmt.Errorf("dial: %w", err)
+	}
+	if conn.Stat().Direction != network.DirOutbound {
+		return errDialedUs // whoever dials opens the control stream
+	}
+	s, err := conn.NewStream(ctx)
+	if err == nil {
+		_ = s.SetWriteDeadline(time.Now().Add(m.cfg.Silence))
+		_, err = s.Write([]byte{tagControl, version})
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("open control stream: %w", err), conn.Close())
+	}
+	m.runSession(p, s, newFrameReader(s), true)
+	return nil
+}
+
+func (m *Mesh) inUse(p *listed) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.sessions[p.peer] != nil
+}
+
+// runSession speaks on a control stream until it fails.
+func (m *Mesh) runSession(p *listed, stream network.Stream, r *frameReader, dialed bool) {
+	s := &session{m: m, peer: p, link: &link{stream.Conn()}, stream: stream, dialed: dialed, wake: make(chan struct{}, 1)}
+	if !m.adopt(s) {
+		_ = s.link.Close()
+		return
+	}
+	ctx, cancel := context.WithCancel(m.ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.write(ctx)
+	}()
+	err := s.read(r)
+	cancel()
+	if s.entry == nil || !m.pool.Drop(s.entry) {
+		_ = s.link.Close() // fails every stream on it at once
+	}
+	<-done
+	p.events.Lock()
+	defer p.events.Unlock()
+	if m.release(s) {
+		m.observe.PeerDown(p.id, err)
+	}
+}
+
+// adopt makes s the peer's session, or reports that the present one is better:
+// of two that cross, both sides keep the one dialled by the smaller identity; a
+// second one dialled by the same side means that the first is dead.
+func (m *Mesh) adopt(s *session) bool {
+	m.mu.Lock()
+	old := m.sessions[s.peer.peer]
+	better := old == nil || old.dialed == s.dialed || s.dialed == (m.peer < s.peer.peer)
+	if better {
+		m.sessions[s.peer.peer] = s
+	}
+	m.mu.Unlock()
+	if better && old != nil {
+		_ = old.link.Close()
+	}
+	return better
+}
+
+// release ends s; down reports that with it the peer is gone, rather than
+// carried on by a newer session.
+func (m *Mesh) release(s *session) (down bool) {
+	m.mu.Lock()
+	if m.sessions[s.peer.peer] == s {
+		delete(m.sessions, s.peer.peer)
+		down, s.peer.up = s.peer.up, false
+	}
+	m.mu.Unlock()
+	select {
+	case m.freed[s.peer.peer] <- struct{}{}:
+	default:
+	}
+	return down
+}
+
+// heard passes a record on. The peer's first one makes the connection usable for
+// requests. What a session says after a newer one took its place is not told.
+func (s *session) heard(info catalog.NodeInfo, rtt time.Duration) (err error) {
+	s.peer.events.Lock()
+	defer s.peer.events.Unlock()
+	s.m.mu.Lock()
+	current := s.m.sessions[s.peer.peer] == s
+	s.m.mu.Unlock()
+	if !current {
+		return errReplaced
+	}
+	if s.entry == nil {
+		if s.entry, err = s.m.pool.Put(s.peer.id, s.link, true); err != nil {
+			return err
+		}
+		s.m.mu.Lock()
+		first := !s.peer.up
+		s.peer.up = true
+		s.m.mu.Unlock()
+		if first {
+			s.m.observe.PeerUp(s.peer.id)
+		}
+	}
+	s.m.observe.PeerRecord(info, rtt)
+	return nil
+}
+
+var errReplaced = errors.New("another connection took its place")
+
+// read takes the peer's records until it falls silent. Only its first record
+// makes the peer up: a node that does not list us lets the handshake succeed and
+// hangs up then.
+func (s *session) read(r *frameReader) error {
+	for {
+		_ = s.stream.SetReadDeadline(time.Now().Add(s.m.cfg.Silence))
+		k, payload, err := r.next()
+		if err != nil {
+			return fmt.Errorf("control stream: %w", err)
+		}
+		if k != kindRecord {
+			return fmt.Errorf("%w: frame kind %d on a control stream", ErrProtocol, k)
+		}
+		info, remote, err := decodeRecord(payload, s.peer.id, s.m.cfg.Now())
+		if err != nil {
+			return err
+		}
+		rtt := s.link.rtt()
+		s.m.moveTowards(remote, rtt)
+		if err := s.heard(info, rtt); err != nil {
+			return err
+		}
+	}
+}
+
+// write sends this node's record: at first, when its facts change, and as a
+// heartbeat.
+func (s *session) write(ctx context.Context) {
+	beat := time.NewTicker(s.m.cfg.Silence / 3)
+	defer beat.Stop()
+	var frame []byte
+	for {
+		record, err := s.m.encodedRecord()
+		if err == nil {
+			frame = appendFrame(frame[:0], kindRecord, record)
+			_ = s.stream.SetWriteDeadline(time.Now().Add(s.m.cfg.Silence))
+			_, err = s.stream.Write(frame)
+		}
+		if err != nil {
+			_ = s.link.Close() // ends read as well
+			return
+		}
+		select {
+		case <-beat.C:
+		case <-s.wake:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// moveTowards learns this node's coordinate from a measured round trip.
+func (m *Mesh) moveTowards(remote Coordinate, rtt time.Duration) {
+	m.mu.Lock()
+	m.coord = Update(m.coord, remote, rtt, rand.Float64)
+	m.mu.Unlock()
+}

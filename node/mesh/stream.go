@@ -1,0 +1,144 @@
+package mesh
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+
+	"omx/node/catalog"
+)
+
+// writeTimeout bounds each write: a side that reads nothing for this long is
+// gone.
+const writeTimeout = 10 * time.Second
+
+// Stream is the asking end of one request. It is used by one goroutine.
+type Stream struct {
+	ctx     context.Context
+	s       network.Stream
+	entry   *Entry[*link]
+	reader  *frameReader
+	trailer []byte
+	end     error // what the last frame said, once it has come
+	stop    func() bool
+	close   sync.Once
+}
+
+// Open sends a request to a connected peer. The end of ctx cancels it, there as
+// well as here. Errors: ErrUnreachable, *RefusedError if too many are open to
+// that peer already, ctx's.
+func (m *Mesh) Open(ctx context.Context, id catalog.NodeID, request []byte) (*Stream, error) {
+	if len(request) > MaxRequest {
+		return nil, fmt.Errorf("send request: %d bytes, the limit is %d", len(request), MaxRequest)
+	}
+	e, err := m.pool.Acquire(id)
+	if errors.Is(err, ErrPeerBusy) {
+		return nil, &RefusedError{Code: CodeBusy, RetryAfter: time.Second, Message: err.Error()}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
+	}
+	s, err := sendRequest(ctx, e.Conn().conn, request)
+	if err != nil {
+		e.Release()
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
+	}
+	st := &Stream{ctx: ctx, s: s, entry: e, reader: newFrameReader(s)}
+	st.stop = context.AfterFunc(ctx, func() { _ = s.Reset() })
+	return st, nil
+}
+
+func sendRequest(ctx context.Context, c network.Conn, request []byte) (network.Stream, error) {
+	octx, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
+	s, err := c.NewStream(octx)
+	if err != nil {
+		return nil, err
+	}
+	b := make([]byte, 0, prefaceLen+headerLen+len(request))
+	b = append(b, tagRequest, version)
+	b = appendFrame(b, kindRequest, request)
+	for len(b) > 0 && err == nil {
+		n := min(len(b), writeChunk)
+		_ = s.SetWriteDeadline(time.Now().Add(writeTimeout))
+		_, err = s.Write(b[:n])
+		b = b[n:]
+	}
+	if err != nil {
+		_ = s.Reset()
+		return nil, err
+	}
+	return s, nil
+}
+
+// Next returns the next piece of the answer; its text is valid until the
+// following call. After the last it returns ErrDone, and Trailer is set. Other
+// errors: *RefusedError, *FailedError, ErrLost, ErrProtocol, the context's.
+func (s *Stream) Next() (Token, error) {
+	for {
+		if s.end != nil {
+			return Token{}, s.end
+		}
+		k, payload, err := s.reader.next()
+		if err != nil {
+			return Token{}, s.lost(err)
+		}
+		switch k {
+		case kindAccepted:
+		case kindToken:
+			return parseToken(payload)
+		case kindDone:
+			s.trailer, s.end = append([]byte(nil), payload...), ErrDone
+		case kindRefused:
+			s.end = orProtocol(parseRefused(payload))
+		case kindFailed:
+			s.end = orProtocol(parseFailed(payload))
+		default:
+			return Token{}, fmt.Errorf("%w: frame kind %d in an answer", ErrProtocol, k)
+		}
+	}
+}
+
+func orProtocol[E error](e E, err error) error {
+	if err != nil {
+		return err
+	}
+	return e
+}
+
+func (s *Stream) lost(err error) error {
+	if s.ctx.Err() != nil {
+		return s.ctx.Err()
+	}
+	if errors.Is(err, ErrProtocol) {
+		return err
+	}
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	return fmt.Errorf("%w: %w", ErrLost, err)
+}
+
+// Trailer is what the peer sent with the end of the answer.
+func (s *Stream) Trailer() []byte { return s.trailer }
+
+// Close ends the request; if the answer is not complete, it is cancelled.
+func (s *Stream) Close() {
+	s.close.Do(func() {
+		s.stop()
+		if s.end != nil {
+			_ = s.s.Close()
+		} else {
+			_ = s.s.Reset()
+		}
+		s.entry.Release()
+	})
+}
