@@ -1,0 +1,365 @@
+package api
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"omx/node/catalog"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// script answers by the last message: its words are the tokens.
+type script struct {
+	last  chan *Chat // receives each request, if there is room
+	after error      // ends every answer
+	block bool       // after the first token, until the client is gone
+	gone  chan struct{}
+}
+
+func (s *script) Chat(ctx context.Context, c *Chat, reply Reply) (Result, error) {
+	select {
+	case s.last <- c:
+	default:
+	}
+	if c.Model.String() == "no-such-model" {
+		return Result{}, &Error{Status: 404, Code: "model_not_found", Message: "no node has no-such-model"}
+	}
+	if c.Model.String() == "full" {
+		return Result{}, &Error{Status: 429, Code: "overloaded", Message: "later", RetryAfter: 1500 * time.Millisecond}
+	}
+	if c.Model.String() == "broken" {
+		return Result{}, errors.New("secret detail")
+	}
+	id, err := catalog.ParseNodeID("node1")
+	if err != nil {
+		return Result{}, err
+	}
+	if err := reply.Begin(Meta{Node: id, NodeName: "one", Decision: "7", Policy: "p"}); err != nil {
+		return Result{}, err
+	}
+	words := strings.SplitAfter(c.Messages[len(c.Messages)-1].Content, " ")
+	for _, w := range words {
+		if err := reply.Token(w, 1); err != nil {
+			return Result{}, err
+		}
+		if s.block {
+			<-ctx.Done()
+			close(s.gone)
+			return Result{}, ctx.Err()
+		}
+	}
+	return Result{PromptTokens: 3, OutputTokens: len(words), Finish: "stop", TTFT: time.Millisecond, Total: time.Second}, s.after
+}
+
+type views struct{}
+
+func (views) Nodes() []NodeView {
+	return []NodeView{{ID: "node1", Name: "one", Self: true, State: "up"}}
+}
+func (views) Models() []ModelView {
+	return []ModelView{{ID: "omx-demo", Digest: "abc", Bytes: 5, Holders: []HolderView{{Node: "node1", State: "loaded"}}}}
+}
+func (views) Decision(id uint64) (DecisionView, bool) { return DecisionView{ID: "7"}, id == 7 }
+
+func start(t testing.TB, s *script) (*Server, string) {
+	t.Helper()
+	srv, err := New(Config{Listen: "127.0.0.1:0", Name: "test", Version: "v0", AllowedHosts: []string{"omx.example"}}, s, views{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := srv.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		http.DefaultClient.CloseIdleConnections()
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		if err := srv.Close(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	return srv, "http://" + srv.Addr()
+}
+
+func do(t *testing.T, method, url, body string, header ...string) (int, http.Header, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+		if header[i] == "Host" {
+			req.Host = header[i+1]
+		}
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, resp.Header, string(b)
+}
+
+func TestClients(t *testing.T) {
+	if _, err := os.Stat("testdata/clients/node_modules/openai"); err != nil {
+		t.Fatal("the JavaScript clients are not installed; run: make clients")
+	}
+	_, url := start(t, &script{})
+	cmd := exec.CommandContext(t.Context(), "node", "chat.mjs", url, "omx-demo")
+	cmd.Dir = "testdata/clients"
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	var saw struct{ Answer, Node, Decision, Policy string }
+	if err := json.Unmarshal(out, &saw); err != nil || saw.Answer != "Who are you?" || saw.Node != "one" || saw.Decision != "7" {
+		t.Errorf("the clients saw %s", out)
+	}
+}
+
+const good = `{"model":"omx-demo","messages":[{"role":"user","content":"one two"}]`
+
+func TestRoutes(t *testing.T) {
+	_, url := start(t, &script{})
+	for _, tc := range []struct {
+		name, method, path, body string
+		status                   int
+		want                     string // part of the body
+	}{
+		{"root", "GET", "/", "", 200, "omx is running"},
+		{"root head", "HEAD", "/", "", 200, ""},
+		{"health", "GET", "/healthz", "", 200, `"status":"ok"`},
+		{"models", "GET", "/v1/models", "", 200, `"id":"omx-demo"`},
+		{"model", "GET", "/v1/models/omx-demo", "", 200, `"object":"model"`},
+		{"unknown model", "GET", "/v1/models/x", "", 404, "model_not_found"},
+		{"tags", "GET", "/api/tags", "", 200, `"digest":"abc"`},
+		{"version", "GET", "/api/version", "", 200, `{"version":"v0"}`},
+		{"nodes", "GET", "/omx/v1/nodes", "", 200, `"self":true`},
+		{"decision", "GET", "/omx/v1/decisions/7", "", 200, `"id":"7"`},
+		{"decision gone", "GET", "/omx/v1/decisions/8", "", 404, "not kept"},
+		{"decision not a number", "GET", "/omx/v1/decisions/x", "", 400, "number"},
+		{"unknown path", "GET", "/v2/models", "", 404, "not_found"},
+		{"unknown ollama path", "POST", "/api/push", "{}", 404, `{"error":"`},
+		{"wrong method", "GET", "/v1/chat/completions", "", 405, "use POST"},
+		{"chat", "POST", "/v1/chat/completions", good + `}`, 200, `"content":"one two"`},
+		{"parts", "POST", "/v1/chat/completions", `{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]}]}`, 200, `"content":"ab"`},
+		{"unknown field", "POST", "/v1/chat/completions", good + `,"frob":1}`, 200, "one two"},
+		{"overloaded", "POST", "/v1/chat/completions", strings.Replace(good, "omx-demo", "full", 1) + `}`, 429, "rate_limit_error"},
+		{"internal", "POST", "/v1/chat/completions", strings.Replace(good, "omx-demo", "broken", 1) + `}`, 500, "its log says more"},
+		{"bad model name", "POST", "/v1/chat/completions", strings.Replace(good, "omx-demo", "../etc", 1) + `}`, 404, "model_not_found"},
+		{"ollama chat", "POST", "/api/chat", good + `,"stream":false}`, 200, `"done":true`},
+		{"ollama latest", "POST", "/api/chat", strings.Replace(good, "omx-demo", "omx-demo:latest", 1) + `,"stream":false}`, 200, `"one two"`},
+		{"ollama stream", "POST", "/api/chat", good + `}`, 200, `"two"},"done":false}`},
+		{"ollama error", "POST", "/api/chat", `{"model":"m"}`, 400, `{"error":"messages`},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			status, header, body := do(t, tc.method, url+tc.path, tc.body)
+			if status != tc.status || !strings.Contains(body, tc.want) {
+				t.Errorf("%d %s\nwant %d with %s", status, body, tc.status, tc.want)
+			}
+			if strings.Contains(body, "secret") {
+				t.Error("an internal error reached the client")
+			}
+			if tc.status == 429 && header.Get("Retry-After") != "2" {
+				t.Errorf("Retry-After = %q, want 2", header.Get("Retry-After"))
+			}
+		})
+	}
+}
+
+func TestBadBodies(t *testing.T) {
+	_, url := start(t, &script{})
+	deep := strings.Repeat("[", 10_000) + strings.Repeat("]", 10_000)
+	for _, tc := range []struct{ name, body, want string }{
+		{"empty", "", "JSON"},
+		{"not json", "{", "JSON"},
+		{"array", "[]", "JSON"},
+		{"deep", `{"x":` + deep + `}`, "nested"},
+		{"no model", `{"messages":[{"role":"user","content":"x"}]}`, "model"},
+		{"no messages", `{"model":"m"}`, "messages"},
+		{"role", `{"model":"m","messages":[{"role":"tool","content":"x"}]}`, "role"},
+		{"image", `{"model":"m","messages":[{"role":"user","content":[{"type":"image_url"}]}]}`, "image_url"},
+		{"temperature", good + `,"temperature":-1}`, "temperature"},
+		{"temperature large", good + `,"temperature":1e308}`, "temperature"},
+		{"temperature overflow", good + `,"temperature":1e999}`, "temperature"},
+		{"top_p", good + `,"top_p":0}`, "top_p"},
+		{"max_tokens", good + `,"max_tokens":0}`, "max_tokens"},
+		{"max_tokens 2^63", good + `,"max_tokens":9223372036854775808}`, "max_tokens"},
+		{"max_tokens fraction", good + `,"max_tokens":1.5}`, "max_tokens"},
+		{"seed", good + `,"seed":4294967296}`, "seed"},
+		{"stop", good + `,"stop":["a","b","c","d","e"]}`, "stop"},
+		{"stop type", good + `,"stop":1}`, "stop"},
+		{"n", good + `,"n":2}`, "n: "},
+		{"tools", good + `,"tools":[{"type":"function"}]}`, "tools"},
+		{"wrong type", good + `,"stream":"yes"}`, "stream"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			status, _, body := do(t, "POST", url+"/v1/chat/completions", tc.body)
+			if status != 400 || !strings.Contains(body, tc.want) || !strings.Contains(body, `"type":"invalid_request_error"`) {
+				t.Errorf("%d %s\nwant 400 that names %q", status, body, tc.want)
+			}
+		})
+	}
+	if status, _, body := do(t, "POST", url+"/v1/chat/completions", strings.Repeat(" ", maxBody+1)); status != 413 {
+		t.Errorf("large body: %d %s", status, body)
+	}
+	if status, _, _ := do(t, "POST", url+"/v1/chat/completions", good+"}", "Content-Type", "text/plain"); status != 415 {
+		t.Errorf("text/plain: %d, want 415", status)
+	}
+}
+
+func TestHostAndOriginGuard(t *testing.T) {
+	_, url := start(t, &script{})
+	for _, tc := range []struct {
+		header, value string
+		status        int
+	}{
+		{"Host", "localhost:1", 200}, {"Host", "192.0.2.1", 200}, {"Host", "[::1]:5", 200}, {"Host", "omx.example", 200},
+		{"Host", "evil.example", 403},
+		{"Origin", "http://localhost:3000", 200}, {"Origin", "http://127.0.0.1", 200}, {"Origin", "https://omx.example", 200},
+		{"Origin", "https://evil.example", 403}, {"Origin", "http://192.0.2.1", 403}, {"Origin", "null", 403},
+	} {
+		if status, _, body := do(t, "GET", url+"/v1/models", "", tc.header, tc.value); status != tc.status {
+			t.Errorf("%s: %s = %d %s, want %d", tc.header, tc.value, status, body, tc.status)
+		}
+	}
+}
+
+func TestRequestID(t *testing.T) {
+	_, url := start(t, &script{})
+	if _, h, _ := do(t, "GET", url+"/healthz", "", "X-Request-Id", "mine-1"); h.Get("X-Request-Id") != "mine-1" {
+		t.Errorf("request id = %q, want the client's", h.Get("X-Request-Id"))
+	}
+	for _, bad := range []string{"a\"b", strings.Repeat("x", 200)} {
+		if _, h, _ := do(t, "GET", url+"/healthz", "", "X-Request-Id", bad); len(h.Get("X-Request-Id")) != 24 {
+			t.Errorf("request id %q became %q, want one of ours", bad, h.Get("X-Request-Id"))
+		}
+	}
+}
+
+// An error after the first token comes in the stream's own format.
+func TestErrorInMidStream(t *testing.T) {
+	_, url := start(t, &script{after: &Error{Status: 502, Code: "no_answer", Message: "the node is gone"}})
+	_, _, body := do(t, "POST", url+"/v1/chat/completions", good+`,"stream":true}`)
+	if !strings.Contains(body, `data: {"error":{"message":"the node is gone"`) || strings.Contains(body, "[DONE]") {
+		t.Errorf("openai stream: %s", body)
+	}
+	_, _, body = do(t, "POST", url+"/api/chat", good+`}`)
+	if !strings.HasSuffix(body, `{"error":"the node is gone"}`+"\n") {
+		t.Errorf("ollama stream: %s", body)
+	}
+}
+
+func TestClientGoneCancels(t *testing.T) {
+	s := &script{block: true, gone: make(chan struct{})}
+	_, url := start(t, s)
+	ctx, cancel := context.WithCancel(t.Context())
+	req, err := http.NewRequestWithContext(ctx, "POST", url+"/v1/chat/completions", strings.NewReader(good+`,"stream":true}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if _, err := bufio.NewReader(resp.Body).ReadString('\n'); err != nil {
+		t.Fatal(err)
+	}
+	left := time.Now()
+	cancel()
+	select {
+	case <-s.gone:
+		t.Logf("the backend knew after %v", time.Since(left))
+	case <-time.After(5 * time.Second):
+		t.Fatal("the backend was never told")
+	}
+}
+
+func TestPortInUse(t *testing.T) {
+	srv, _ := start(t, &script{})
+	if _, err := New(Config{Listen: srv.Addr()}, &script{}, views{}); err == nil || !strings.Contains(err.Error(), "in use") || !strings.Contains(err.Error(), "--listen") {
+		t.Errorf("a used port = %v", err)
+	}
+	if _, err := New(Config{Listen: "nonsense"}, &script{}, views{}); err == nil {
+		t.Error("a bad address was accepted")
+	}
+}
+
+func TestParameters(t *testing.T) {
+	s := &script{last: make(chan *Chat, 1)}
+	_, url := start(t, s)
+	do(t, "POST", url+"/v1/chat/completions", good+`,"temperature":0.5,"top_p":0.9,"seed":-1,"stop":"END","max_tokens":7}`)
+	c := <-s.last
+	if *c.Temperature != 0.5 || *c.TopP != 0.9 || *c.Seed != 1<<32-1 || fmt.Sprint(c.Stop) != "[END]" || c.MaxTokens != 7 || c.EstimatedPromptTokens < 2 {
+		t.Errorf("openai: %+v", c)
+	}
+	do(t, "POST", url+"/api/chat", good+`,"options":{"temperature":0,"top_k":3,"num_predict":-1,"stop":["A","B"]}}`)
+	c = <-s.last
+	if *c.Temperature != 0 || *c.TopK != 3 || c.MaxTokens != 0 || len(c.Stop) != 2 || !c.Stream {
+		t.Errorf("ollama: %+v", c)
+	}
+}
+
+func FuzzAppendString(f *testing.F) {
+	for _, s := range []string{"", "a\"b\\c\n\t\x00", "ü€𝄞", "\u2028\u2029", "\xff\xfe", "\xed\xa0\x80"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		var got, want string
+		if err := json.Unmarshal(appendString(nil, s), &got); err != nil {
+			t.Fatalf("%q: %v", appendString(nil, s), err)
+		}
+		b, _ := json.Marshal(s)
+		_ = json.Unmarshal(b, &want)
+		if got != want {
+			t.Fatalf("%q became %q, want %q", s, got, want)
+		}
+	})
+}
+
+func FuzzBodies(f *testing.F) {
+	f.Add([]byte(good + `,"stop":["a"],"temperature":1}`))
+	f.Add([]byte(good + `,"options":{"seed":1}}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var o openAIChat
+		if decode(b, &o) == nil {
+			if c, err := o.chat(time.Time{}); err == nil && (c.Model.IsZero() || len(c.Messages) == 0) {
+				t.Error("an empty request passed")
+			}
+		}
+		var l ollamaChat
+		if decode(b, &l) == nil {
+			if c, err := l.chat(time.Time{}); err == nil && (c.Model.IsZero() || len(c.Messages) == 0) {
+				t.Error("an empty request passed")
+			}
+		}
+	})
+}
+
+func TestTokensDoNotAllocate(t *testing.T) {
+	for _, f := range []format{&openAIFormat{id: "id", model: "m"}, &ollamaFormat{model: "m"}} {
+		b := make([]byte, 0, 1024)
+		if n := testing.AllocsPerRun(100, func() { b = f.token(b[:0], "token \"x\"\n") }); n != 0 {
+			t.Errorf("%T allocates %v times a token", f, n)
+		}
+	}
+}

@@ -1,0 +1,141 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"omx/node/catalog"
+)
+
+// Message is one turn of a conversation.
+type Message struct{ Role, Content string }
+
+// Chat is a request in the form all API shapes share. Nil means that the client
+// did not say.
+type Chat struct {
+	Model       catalog.ModelID
+	Tenant      catalog.Tenant
+	Messages    []Message
+	MaxTokens   int // 0: until the model ends or its context is full
+	Temperature *float32
+	TopP        *float32
+	TopK        *int
+	Seed        *uint32
+	Stop        []string
+	Stream      bool
+	Arrived     time.Time
+	// EstimatedPromptTokens counts a token per four bytes of text.
+	EstimatedPromptTokens int
+}
+
+// Meta says who answers and why; it goes into response headers.
+type Meta struct {
+	Node     catalog.NodeID
+	NodeName string
+	Decision string // for GET /omx/v1/decisions/
+	Policy   string
+}
+
+// Result is how a request ended. Finish is "stop" or "length".
+type Result struct {
+	PromptTokens, OutputTokens int
+	Finish                     string
+	QueueWait, TTFT, Total     time.Duration
+}
+
+// Reply takes an answer as it comes. Begin is called once, before the first
+// Token; an error of either means that the client is gone.
+type Reply interface {
+	Begin(m Meta) error
+	Token(text string, tokens int) error
+}
+
+// Chatter answers requests. Errors that a client should understand are *Error.
+type Chatter interface {
+	Chat(ctx context.Context, c *Chat, reply Reply) (Result, error)
+}
+
+// Inspector tells what the node knows.
+type Inspector interface {
+	Nodes() []NodeView
+	Models() []ModelView
+	Decision(id uint64) (DecisionView, bool)
+}
+
+// Error is a failure in words for the client. Code is short and stable.
+type Error struct {
+	Status     int
+	Code       string
+	Message    string
+	Param      string        // the field at fault, if one is
+	RetryAfter time.Duration // 0: no hint
+}
+
+func (e *Error) Error() string { return fmt.Sprintf("%s: %s", e.Code, e.Message) }
+
+// NodeView is a node as GET /omx/v1/nodes lists it.
+type NodeView struct {
+	ID        string   `json:"id"`
+	Name      string   `json:"name"`
+	Self      bool     `json:"self,omitempty"`
+	State     string   `json:"state"` // "up", "suspect", "draining" or "down"
+	Addrs     []string `json:"addrs,omitempty"`
+	RTTMillis *float64 `json:"rtt_ms,omitempty"`
+	Zone      uint32   `json:"zone"`
+	Models    []string `json:"models"`
+}
+
+// ModelView is a model as GET /omx/v1/models lists it.
+type ModelView struct {
+	ID      string       `json:"id"`
+	Digest  string       `json:"digest"`
+	Bytes   int64        `json:"bytes"`
+	Holders []HolderView `json:"holders"`
+}
+
+// HolderView is a copy of a model on a node.
+type HolderView struct {
+	Node  string `json:"node"`
+	Name  string `json:"name"`
+	State string `json:"state"` // "loaded", "loading" or "on disk"
+	Error string `json:"error,omitempty"`
+}
+
+// DecisionView is a route decision with what the policy saw.
+type DecisionView struct {
+	ID         string          `json:"id"`
+	At         time.Time       `json:"at"`
+	Policy     string          `json:"policy"`
+	Status     string          `json:"status"`
+	TookNS     int64           `json:"took_ns"`
+	Fuel       uint64          `json:"fuel"`
+	Candidates []CandidateView `json:"candidates"`
+	Node       string          `json:"node,omitempty"` // who answered
+	Tries      int             `json:"tries"`
+	TTFTMillis float64         `json:"ttft_ms"`
+	Tokens     int             `json:"tokens"`
+	Error      string          `json:"error,omitempty"`
+}
+
+// CandidateView is one row of the view. An age of nil: never sampled; a score of
+// nil: left out.
+type CandidateView struct {
+	Node              string  `json:"node"`
+	Name              string  `json:"name"`
+	Self              bool    `json:"self,omitempty"`
+	Pick              int     `json:"pick,omitempty"` // 1 is tried first
+	Score             *uint32 `json:"score"`
+	RTTUS             uint32  `json:"rtt_us"`
+	RTTAgeMS          *uint32 `json:"rtt_age_ms"`
+	Queued            uint32  `json:"queued"`
+	Running           uint32  `json:"running"`
+	Slots             uint32  `json:"slots"`
+	LoadAgeMS         *uint32 `json:"load_age_ms"`
+	SentSince         uint32  `json:"sent_since"`
+	InFlight          uint32  `json:"in_flight"`
+	PrefillNSPerToken uint32  `json:"prefill_ns_per_token"`
+	DecodeUSPerToken  uint32  `json:"decode_us_per_token"`
+	SpeedAgeMS        *uint32 `json:"speed_age_ms"`
+	ErrorsPerMille    uint32  `json:"errors_per_mille"`
+}
