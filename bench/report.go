@@ -1,0 +1,123 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"omx/bench/decision"
+	"omx/bench/hop"
+	"omx/bench/measure"
+	"omx/bench/seed"
+	"omx/bench/testnet"
+)
+
+// Options say what the report's suites are given.
+type Options struct {
+	Version string          // of the program that measures
+	Testnet testnet.Options // which policies to compare
+	Short   bool            // a quick look, for tests
+}
+
+// section is one suite of the report.
+type section struct {
+	title, command, intro string
+	run                   func(ctx context.Context, progress io.Writer) (func(io.Writer) error, error)
+}
+
+// Report runs every suite and writes what came of it to the file at path, whole
+// or not at all.
+func Report(ctx context.Context, path string, opt Options, progress io.Writer) error {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "# Benchmarks\n\nWritten by `make bench`; nothing in it is typed by hand.\n\n")
+	fmt.Fprintf(&b, "| | |\n|---|---|\n| measured | %s |\n| version | %s |\n| machine | %s |\n\n", time.Now().UTC().Format(time.RFC3339), opt.Version, measure.Here())
+	fmt.Fprint(&b, howToRead)
+	for _, s := range opt.sections() {
+		fmt.Fprintf(progress, "%s\n", s.title)
+		write, err := s.run(ctx, progress)
+		if err != nil {
+			return fmt.Errorf("measure %s: %w", strings.ToLower(s.title), err)
+		}
+		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n```\n%s\n```\n\n", s.title, s.intro, s.command)
+		if err := write(&b); err != nil {
+			return fmt.Errorf("write %s: %w", strings.ToLower(s.title), err)
+		}
+	}
+	return writeFile(path, b.Bytes())
+}
+
+const howToRead = `How to read it: variants of one piece of work are measured in turns within one
+process, so their ratio holds even where other work disturbs the absolute times.
+± is half the distance between the fastest and the slowest repeat, as a share of
+the median. Simulations are exact: the same seed gives the same figures on every
+machine.
+`
+
+func (o Options) sections() []section {
+	cfg, seedOpt, hopOpt, net := measure.Config{}, seed.Options{}, hop.Options{}, o.Testnet
+	if o.Short {
+		cfg = measure.Config{Duration: 5 * time.Millisecond, Repeats: 3}
+		seedOpt.Short, hopOpt.Requests, net.Requests = true, 50, 500
+	}
+	return []section{
+		{"Decisions", "omx bench decision", "What admission and routing cost a request: the whole decision as the node takes it, from the snapshot to the ordered picks.",
+			func(ctx context.Context, p io.Writer) (func(io.Writer) error, error) {
+				r, err := decision.Run(ctx, cfg, p)
+				if err != nil {
+					return nil, err
+				}
+				return r.WriteMarkdown, nil
+			}},
+		{"The hop to a peer", "omx bench hop", "What it adds to the time to first token that another node answers: two nodes over real QUIC on loopback, a simulated engine that answers at once.",
+			func(ctx context.Context, p io.Writer) (func(io.Writer) error, error) {
+				r, err := hop.Run(ctx, hopOpt)
+				if err != nil {
+					return nil, err
+				}
+				return r.WriteMarkdown, nil
+			}},
+		{"Policies on a simulated mesh", "omx bench testnet", "The same modules that a node loads, through the same decision code, on machines that do not exist.",
+			func(ctx context.Context, p io.Writer) (func(io.Writer) error, error) {
+				r, err := testnet.Run(ctx, net, nil)
+				if err != nil {
+					return nil, err
+				}
+				return r.WriteMarkdown, nil
+			}},
+		{"The node's parts, in three designs", "omx bench seed", "Event emission, connection pool, resource monitoring and peer operations of the performance report that omx started from.",
+			func(ctx context.Context, p io.Writer) (func(io.Writer) error, error) {
+				r, err := seed.Run(ctx, seedOpt, p)
+				if err != nil {
+					return nil, err
+				}
+				return r.WriteMarkdown, nil
+			}},
+	}
+}
+
+func writeFile(path string, b []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".bench-*")
+	if err != nil {
+		return fmt.Errorf("write report: %w", err)
+	}
+	defer os.Remove(f.Name())
+	if _, err := f.Write(b); err != nil {
+		f.Close()
+		return fmt.Errorf("write report: %w", err)
+	}
+	if err := f.Close(); err != nil {
+		return fmt.Errorf("write report: %w", err)
+	}
+	if err := os.Chmod(f.Name(), 0o644); err != nil {
+		return fmt.Errorf("write report: %w", err)
+	}
+	if err := os.Rename(f.Name(), path); err != nil {
+		return fmt.Errorf("write report: %w", err)
+	}
+	return nil
+}

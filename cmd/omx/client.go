@@ -1,0 +1,92 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// target is the node a command talks to.
+type target struct {
+	API string `help:"Base URL of the node's API." env:"OMX_API" default:"http://127.0.0.1:11435" placeholder:"URL"`
+}
+
+// maxReply bounds what a command reads from a node that is not streaming.
+const maxReply = 8 << 20
+
+func (t *target) url(path string) string { return strings.TrimRight(t.API, "/") + path }
+
+// get fetches a JSON answer of the node.
+func (t *target) get(ctx context.Context, path string, into any) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, t.url(path), nil)
+	if err != nil {
+		return usageError{fmt.Errorf("--api %q is not a URL: %w", t.API, err)}
+	}
+	resp, err := t.do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxReply)).Decode(into); err != nil {
+		return fmt.Errorf("read the answer of %s: %w", req.URL, err)
+	}
+	return nil
+}
+
+// post sends a JSON body and returns the answer's body, to be closed.
+func (t *target) post(ctx context.Context, path string, body any) (*http.Response, error) {
+	b, err := json.Marshal(body)
+	if err != nil {
+		return nil, fmt.Errorf("encode request: %w", err)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, t.url(path), bytes.NewReader(b))
+	if err != nil {
+		return nil, usageError{fmt.Errorf("--api %q is not a URL: %w", t.API, err)}
+	}
+	req.Header.Set("Content-Type", "application/json")
+	return t.do(req)
+}
+
+func (t *target) do(req *http.Request) (*http.Response, error) {
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		if req.Context().Err() != nil {
+			return nil, req.Context().Err()
+		}
+		return nil, fmt.Errorf("reach the node at %s: %w; is it running? start one with: omx serve --demo", t.API, err)
+	}
+	if resp.StatusCode >= 300 {
+		defer resp.Body.Close()
+		return nil, fmt.Errorf("the node at %s answered %d: %s", t.API, resp.StatusCode, errorText(io.LimitReader(resp.Body, maxReply)))
+	}
+	return resp, nil
+}
+
+// errorText finds the message in an error body of the OpenAI or Ollama shape.
+func errorText(r io.Reader) string {
+	b, _ := io.ReadAll(r)
+	var body struct {
+		Error json.RawMessage `json:"error"`
+	}
+	if json.Unmarshal(b, &body) != nil {
+		return strings.TrimSpace(string(b[:min(len(b), 200)]))
+	}
+	var nested struct {
+		Message string `json:"message"`
+	}
+	var plain string
+	if json.Unmarshal(body.Error, &plain) == nil {
+		return plain
+	}
+	if json.Unmarshal(body.Error, &nested) == nil {
+		return nested.Message
+	}
+	return strings.TrimSpace(string(b[:min(len(b), 200)]))
+}

@@ -1,0 +1,48 @@
+package main
+
+import (
+	"context"
+	"os"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// asOmx makes the test program behave as omx, so that tests start real
+// processes of the code under test.
+const asOmx = "OMX_TEST_AS_OMX"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asOmx) != "" {
+		main()
+		return
+	}
+	testscript.Main(m, map[string]func(){"omx": main})
+}
+
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(e *testscript.Env) error {
+			// Scripts name the engine folder themselves, or test its absence.
+			e.Setenv("HOME", e.WorkDir)
+			e.Setenv("ENGINE", engineDir(t))
+			e.Setenv("OMX_ENGINE_DIR", "")
+			return nil
+		},
+	})
+}
+
+// Without arguments, and for help, nothing is wrong.
+func TestHelp(t *testing.T) {
+	for _, args := range [][]string{nil, {"--help"}, {"serve", "--help"}} {
+		var out, errs writer
+		if code := run(context.Background(), args, nil, &out, &errs, os.Getenv); code != 0 || len(out) == 0 || len(errs) != 0 {
+			t.Errorf("omx %v = %d, %d bytes of help, stderr %q", args, code, len(out), errs)
+		}
+	}
+}
+
+type writer []byte
+
+func (w *writer) Write(b []byte) (int, error) { *w = append(*w, b...); return len(b), nil }

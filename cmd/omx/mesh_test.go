@@ -1,0 +1,286 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"omx/policies"
+	"omx/testnet/hosts"
+)
+
+// engineDir is where make engine puts the libraries.
+func engineDir(t testing.TB) string {
+	dir := os.Getenv("OMX_ENGINE_DIR")
+	if dir == "" {
+		var err error
+		if dir, err = filepath.Abs("../../.cache/engine"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := os.Stat(dir); err != nil {
+		t.Fatalf("the engine libraries are not installed: %v; run: make engine", err)
+	}
+	return dir
+}
+
+// up starts a mesh of real processes and returns a client for its first node.
+func up(t *testing.T, nodes, holding int, args ...string) (*hosts.Net, *env, *target) {
+	t.Helper()
+	mark := fmt.Sprintf("OMX_TEST_MESH=%d-%d", os.Getpid(), time.Now().UnixNano())
+	name, value, _ := strings.Cut(mark, "=")
+	t.Setenv(asOmx, "1")
+	t.Setenv(name, value)
+	dir := t.TempDir()
+	net, err := hosts.Up(t.Context(), hosts.Config{Exe: os.Args[0], Dir: dir, Nodes: nodes, Holders: holding,
+		Args: append([]string{"--engine-dir", engineDir(t)}, args...)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := net.Down(); err != nil {
+			t.Error(err)
+		}
+		awaitNoProcess(t, mark)
+		if left, _ := filepath.Glob(filepath.Join(dir, "*", "catalog", "*lock*")); len(left) > 0 && !t.Failed() {
+			for _, f := range left {
+				if !killed[filepath.Base(filepath.Dir(filepath.Dir(f)))] {
+					t.Errorf("left behind: %s", f)
+				}
+			}
+		}
+		clear(killed)
+	})
+	e := &env{ctx: t.Context(), stdout: &writer{}, stderr: &writer{}, getenv: os.Getenv}
+	first := &target{API: net.Hosts[0].API}
+	if err := awaitHolders(t.Context(), first, holding); err != nil {
+		t.Fatal(err)
+	}
+	return net, e, first
+}
+
+// killed are the nodes a test ended by force, which may leave their lock file.
+var killed = map[string]bool{}
+
+// awaitNoProcess checks that nothing started with the mark in its environment
+// still runs: no node, no worker.
+func awaitNoProcess(t *testing.T, mark string) {
+	deadline := time.Now().Add(5 * time.Second)
+	for {
+		var left []string
+		environs, _ := filepath.Glob("/proc/[0-9]*/environ")
+		for _, f := range environs {
+			if b, err := os.ReadFile(f); err == nil && bytes.Contains(b, []byte(mark)) && !strings.Contains(f, fmt.Sprintf("/%d/", os.Getpid())) {
+				left = append(left, f)
+			}
+		}
+		if len(left) == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Errorf("processes left behind: %v", left)
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// Three processes, the model on two of them, asked through the third by the
+// clients people use.
+func TestMeshAnswersClients(t *testing.T) {
+	net, e, first := up(t, 3, 2)
+	if _, err := os.Stat("../../node/api/testdata/clients/node_modules/openai"); err != nil {
+		t.Fatal("the JavaScript clients are not installed; run: make clients")
+	}
+	cmd := exec.CommandContext(t.Context(), "node", "chat.mjs", first.API, demoModel)
+	cmd.Dir = "../../node/api/testdata/clients"
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	var saw struct{ Answer, Node, Policy string }
+	if err := json.Unmarshal(out, &saw); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if saw.Node != "node-2" && saw.Node != "node-3" {
+		t.Errorf("%q answered, which does not hold the model", saw.Node)
+	}
+	if !strings.HasPrefix(saw.Policy, policies.DefaultRoute+"@") {
+		t.Errorf("policy = %q, want the default's module", saw.Policy)
+	}
+	if !strings.Contains(strings.ToLower(saw.Answer), "omx") {
+		t.Errorf("the model does not know who it is: %q", saw.Answer)
+	}
+
+	// What the command line shows of it.
+	for _, h := range net.Hosts {
+		code := run(t.Context(), []string{"run", "--api", h.API, "--explain", demoModel, "Who are you?"}, nil, e.stdout, e.stderr, os.Getenv)
+		if code != 0 {
+			t.Fatalf("omx run at %s: %s", h.Name, e.stderr)
+		}
+	}
+	if got := string(*e.stderr.(*writer)); !strings.Contains(got, "first token") || strings.Count(got, "expected-time@") < 3 {
+		t.Errorf("explanations: %s", got)
+	}
+	*e.stdout.(*writer) = nil
+	if code := run(t.Context(), []string{"nodes", "--api", first.API}, nil, e.stdout, e.stderr, os.Getenv); code != 0 {
+		t.Fatal("omx nodes failed")
+	}
+	if got := string(*e.stdout.(*writer)); strings.Count(got, "up") < 3 || !strings.Contains(got, "node-1 *") {
+		t.Errorf("omx nodes: %s", got)
+	}
+}
+
+// The node that is serving is frozen, then killed, before its first token: the
+// next pick answers, and the client sees one whole answer.
+func TestServingNodeDiesBeforeItsFirstToken(t *testing.T) {
+	net, e, first := up(t, 3, 2, "--peer-timeout", "1500ms")
+	q := &question{Model: demoModel, Prompt: "Who are you?", MaxTokens: 64}
+	if err := q.ask(e, first, func(string) {}); err != nil {
+		t.Fatal(err)
+	}
+	want := q.Answer
+	var victim *hosts.Host
+	for _, h := range net.Hosts {
+		if h.Name == q.Node {
+			victim = h
+		}
+	}
+	if victim == nil {
+		t.Fatalf("%q answered, which is no node of the mesh", q.Node)
+	}
+	killed[victim.Name] = true
+	if err := victim.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	// The same question takes the same way, unless the policy sees the silence first.
+	answered := make(chan error, 1)
+	again := &question{Model: demoModel, Prompt: "Who are you?", MaxTokens: 64}
+	began := time.Now()
+	go func() { answered <- again.ask(e, first, func(string) {}) }()
+	if err := victim.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-answered; err != nil {
+		t.Fatal(err)
+	}
+	if again.Answer != want || again.Node == victim.Name {
+		t.Errorf("%s answered %q, want another node and %q", again.Node, again.Answer, want)
+	}
+	t.Logf("answered %v after the question", time.Since(began).Round(time.Millisecond))
+
+	var nodes []struct{ Name, State string }
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		if err := first.get(t.Context(), "/omx/v1/nodes", &nodes); err != nil {
+			t.Fatal(err)
+		}
+		down := false
+		for _, n := range nodes {
+			down = down || n.Name == victim.Name && n.State == "down"
+		}
+		if down {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the dead node is not down: %+v", nodes)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// Replacing the policy file swaps the policy; requests under way and after it
+// are all answered, and a broken file changes nothing.
+func TestPolicySwapLosesNoRequest(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "route.wasm")
+	replace := func(code []byte) {
+		t.Helper()
+		if err := os.WriteFile(file+".new", code, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(file+".new", file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	builtin := func(name string) []byte {
+		code, ok := policies.Builtin(name)
+		if !ok {
+			t.Fatalf("no policy %s", name)
+		}
+		return code
+	}
+	replace(builtin("nearest"))
+	_, e, first := up(t, 2, 1, "--route-policy", file)
+
+	ctx, stop := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	var asked atomic.Int64
+	seen := sync.Map{}
+	for range 2 {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				q := &question{Model: demoModel, Prompt: "Hello", MaxTokens: 8}
+				if err := q.ask(e, first, func(string) {}); err != nil {
+					t.Errorf("request %d: %v", asked.Load(), err)
+					return
+				}
+				asked.Add(1)
+				seen.Store(q.Policy, true)
+			}
+		})
+	}
+	policy := func() string {
+		q := &question{Model: demoModel, Prompt: "Hello", MaxTokens: 1}
+		if err := q.ask(e, first, func(string) {}); err != nil {
+			t.Error(err)
+		}
+		return q.Policy
+	}
+	before := policy()
+	for _, next := range []string{"least-loaded", "random", "nearest"} {
+		replace(builtin(next))
+		deadline := time.Now().Add(10 * time.Second)
+		for now := policy(); now == before; now = policy() {
+			if time.Now().After(deadline) {
+				t.Fatalf("%s never came into use", next)
+			}
+		}
+		before = policy()
+	}
+	replace([]byte("this is no policy"))
+	kept := asked.Load()
+	for asked.Load() < kept+50 && !t.Failed() {
+		if now := policy(); now != before {
+			t.Fatalf("a broken file changed the policy to %s", now)
+		}
+	}
+	stop()
+	wg.Wait()
+	n := 0
+	seen.Range(func(any, any) bool { n++; return true })
+	t.Logf("%d requests over %d policies, none lost", asked.Load(), n)
+	if n < 2 {
+		t.Errorf("the requests saw %d policies", n)
+	}
+}
+
+// A node ended by force leaves no worker behind.
+func TestKilledNodeLeavesNoWorker(t *testing.T) {
+	net, _, _ := up(t, 1, 1)
+	killed[net.Hosts[0].Name] = true
+	if err := net.Hosts[0].Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		t.Fatal(err)
+	}
+	// The cleanup of up waits for every process with this test's mark.
+}

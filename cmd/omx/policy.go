@@ -1,0 +1,56 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"text/tabwriter"
+	"time"
+
+	"omx/policies"
+	"omx/wasm"
+)
+
+type policyCmd struct {
+	Check policyCheckCmd `cmd:"" help:"Load a policy module as a node would, try it, and say what it costs."`
+	List  policyListCmd  `cmd:"" help:"List the built-in policies."`
+}
+
+type policyCheckCmd struct {
+	File string `arg:"" help:"Policy module (.wasm)." type:"path"`
+	JSON bool   `help:"Print JSON."`
+}
+
+func (c *policyCheckCmd) Run(e *env) error {
+	code, err := os.ReadFile(c.File)
+	if err != nil {
+		return fmt.Errorf("read policy: %w", err)
+	}
+	began := time.Now()
+	report, err := wasm.Check(e.ctx, code, wasm.Limits{}, func() time.Duration { return time.Since(began) })
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.File, err)
+	}
+	if c.JSON {
+		return writeJSON(e, report)
+	}
+	fmt.Fprintf(e.stdout, "%s: ok\n  decides  %s\n  sha256   %s\n  size     %d bytes, %d with metering\n  memory   %d KiB, may grow to %d KiB\n  abi      omx%d.%d\n",
+		c.File, join(report.Kinds), report.Digest, report.Bytes, report.Metered, report.Pages*64, report.MaxPages*64, report.ABI[0], report.ABI[1])
+	w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, "decision\trows\tanswer\tfuel\tof\ttime\t")
+	for _, s := range report.Samples {
+		fmt.Fprintf(w, "%s\t%d\t%s\t%d\t%d\t%v\t\n", s.Kind, s.Rows, s.Status, s.Fuel, s.Budget, s.Time)
+	}
+	return w.Flush()
+}
+
+type policyListCmd struct{}
+
+func (policyListCmd) Run(e *env) error {
+	var errs []error
+	for _, p := range policies.List() {
+		_, err := fmt.Fprintf(e.stdout, "%-20s %-7s %s\n", p.Name, p.Kind, p.Text)
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"omx/node"
+	"omx/node/engine"
+	"omx/node/mesh"
+	"omx/testnet/hosts"
+)
+
+type serveCmd struct {
+	Name        string        `help:"What people call this machine (default: host name)."`
+	Data        string        `help:"Folder for the node's state (default: ~/.local/state/omx)." type:"path"`
+	Listen      string        `help:"Address of the HTTP API; port 0 takes a free one." default:"127.0.0.1:11435" placeholder:"HOST:PORT"`
+	AllowHost   []string      `help:"Further host name under which clients may address the API." placeholder:"NAME"`
+	Mesh        string        `help:"UDP address for other nodes, as multiaddr." default:"/ip4/127.0.0.1/udp/0/quic-v1" placeholder:"ADDR"`
+	Peer        []string      `help:"Node that may talk with this one: ADDR/p2p/ID to dial it, /p2p/ID if it dials us." placeholder:"ADDR"`
+	Zone        uint32        `help:"Failure domain of this machine, for policies."`
+	Model       []string      `help:"Model file (GGUF) to serve." placeholder:"[NAME=]PATH"`
+	Demo        bool          `help:"Also serve the built-in demonstration model, omx-demo."`
+	EngineDir   []string      `help:"Folder with the engine libraries." env:"OMX_ENGINE_DIR" type:"path"`
+	Slots       int           `help:"Requests of one model that run at once." default:"4"`
+	Queue       int           `help:"Requests of one model that may wait." default:"64"`
+	Context     int           `help:"Tokens of one request, prompt and answer." default:"2048"`
+	Threads     int           `help:"Threads of one model (default: one per core)."`
+	RoutePolicy string        `help:"Routing policy (.wasm); a new version of the file takes effect at once." type:"path" placeholder:"FILE"`
+	AdmitPolicy string        `help:"Admission policy (.wasm), likewise." type:"path" placeholder:"FILE"`
+	FirstToken  time.Duration `help:"How long a node may take until its first token before the next is tried." default:"60s"`
+	PeerTimeout time.Duration `help:"How long a peer may be silent before it counts as gone." default:"3s"`
+	JSON        bool          `help:"When ready, print the addresses as one line of JSON."`
+	Verbose     bool          `short:"v" help:"Log more."`
+}
+
+func (c *serveCmd) Run(e *env) error {
+	level := slog.LevelWarn
+	if c.Verbose {
+		level = slog.LevelInfo
+	}
+	n, err := node.New(node.Config{
+		Name: c.Name, Data: c.Data, Listen: c.Listen, AllowedHosts: c.AllowHost, Mesh: c.Mesh, Peers: c.Peer, Zone: c.Zone,
+		Models: c.Model, Demo: c.Demo, EngineDirs: engineDirs(c.EngineDir), Slots: c.Slots, QueueLimit: c.Queue,
+		ContextTokens: c.Context, Threads: c.Threads, RoutePolicy: c.RoutePolicy, AdmitPolicy: c.AdmitPolicy,
+		FirstToken: c.FirstToken, PeerTimeout: c.PeerTimeout, Version: version,
+		Log: slog.New(slog.NewTextHandler(e.stderr, &slog.HandlerOptions{Level: level})),
+	})
+	if err != nil {
+		return err
+	}
+	if err := n.Start(e.ctx); err != nil {
+		return errors.Join(err, n.Close())
+	}
+	c.announce(e, n)
+	select {
+	case <-e.ctx.Done():
+		e.say("stopping")
+		return n.Close()
+	case err := <-n.Failed():
+		return errors.Join(err, n.Close())
+	}
+}
+
+func (c *serveCmd) announce(e *env, n *node.Node) {
+	info := n.Info()
+	if c.JSON {
+		line, err := json.Marshal(hosts.Ready{ID: info.ID.String(), Name: info.Name, API: n.URL(), Mesh: info.Addrs, PID: n.PID()})
+		if err == nil {
+			fmt.Fprintf(e.stdout, "%s\n", line)
+		}
+		return
+	}
+	e.say("node %s serves at %s", info.Name, n.URL())
+	for _, a := range info.Addrs {
+		e.say("other nodes reach it with: --peer %s", a)
+	}
+	if len(c.Model) == 0 && !c.Demo {
+		e.say("it holds no model and passes requests on; add one with --model PATH or --demo")
+	}
+}
+
+// engineDirs are the places to look for the engine libraries: those asked for,
+// then where "omx engine install" puts them.
+func engineDirs(asked []string) []string {
+	if len(asked) > 0 {
+		return asked
+	}
+	data, err := node.DefaultData()
+	if err != nil {
+		return nil
+	}
+	return []string{filepath.Join(data, "engine")}
+}
+
+type idCmd struct {
+	Data string `help:"Folder for the node's state (default: ~/.local/state/omx)." type:"path"`
+}
+
+func (c *idCmd) Run(e *env) error {
+	data := c.Data
+	if data == "" {
+		var err error
+		if data, err = node.DefaultData(); err != nil {
+			return err
+		}
+	}
+	id, err := mesh.Identity(filepath.Join(data, node.KeyFile))
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(e.stdout, id)
+	return nil
+}
+
+type workerCmd struct{}
+
+func (workerCmd) Run(e *env) error {
+	if code := engine.RunWorker(e.ctx, e.stdin, e.stdout, e.stderr); code != 0 {
+		return fmt.Errorf("worker ended with code %d", code)
+	}
+	return nil
+}
+
+type versionCmd struct{}
+
+func (versionCmd) Run(e *env) error {
+	fmt.Fprintln(e.stdout, "omx", version)
+	return nil
+}

@@ -1,0 +1,192 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"omx/node/api"
+	"omx/node/catalog"
+	"omx/node/decide"
+	"omx/node/engine"
+	"omx/node/events"
+	"omx/policies/abi"
+)
+
+// errSlow ends a try whose first token takes too long.
+var errSlow = errors.New("no token in time")
+
+// Chat answers a client's request, here or on another node: admission, routing,
+// then the picks in their order until one delivers a first token.
+func (n *Node) Chat(ctx context.Context, c *api.Chat, reply api.Reply) (api.Result, error) {
+	now, snap := n.now(), n.table.Snapshot()
+	req := n.request(c)
+	if v := n.decider.Admit(now, snap, &req); v.Action >= abi.Shed {
+		return api.Result{}, refusal(v)
+	}
+
+	var picks decide.Picks
+	began := time.Now()
+	n.decider.Route(now, snap, &req, &picks)
+	took := time.Since(began)
+	if picks.N == 0 {
+		return api.Result{}, n.noPick(snap, c.Model)
+	}
+
+	a := &answer{node: n, reply: reply, arrived: c.Arrived, picks: &picks}
+	w := wireRequest{ID: req.ID, Tenant: req.Tenant, PromptTokens: req.Prompt, Prompt: prompt(c)}
+	tries := 0
+	var err error
+	for _, pick := range picks.List() {
+		tries++
+		if err = n.try(ctx, a, pick, &w); err == nil || a.begun || ctx.Err() != nil || isFinal(err) {
+			break
+		}
+		w.Attempt++
+		n.log.Info("trying the next node", "request", req.ID, "model", c.Model, "failed", pick.Node.Short(), "why", err)
+	}
+	n.record.Outcome(picks.ID, a.outcome(tries, took, err))
+	n.bus.Emit(events.Event{Kind: events.RequestDone, At: int64(n.now()), Node: a.by.Handle(), Model: c.Model.Handle(),
+		A: uint64(a.ttft), B: uint64(a.usage.OutputTokens)})
+	return a.result(), apiError(ctx, err)
+}
+
+// answer is what becomes of one request: it passes tokens on to the client and
+// remembers who answered and when the first came.
+type answer struct {
+	node    *Node
+	reply   api.Reply
+	arrived time.Time
+	picks   *decide.Picks
+	by      catalog.NodeID // who is answering
+	first   func()         // called at the first token of a try
+	begun   bool           // the client has seen something: no other node may answer
+	ttft    time.Duration
+	usage   engine.Usage
+}
+
+// token hands one piece of the answer to the client.
+func (a *answer) token(text string, tokens int) error {
+	if !a.begun {
+		a.begun, a.ttft = true, time.Since(a.arrived)
+		a.first()
+		if err := a.begin(); err != nil {
+			return err
+		}
+	}
+	return a.reply.Token(text, tokens)
+}
+
+func (a *answer) begin() error {
+	meta := api.Meta{Node: a.by, NodeName: a.node.nameOf(a.by), Decision: strconv.FormatUint(a.picks.ID, 10), Policy: policyName(a.picks.By)}
+	return a.reply.Begin(meta)
+}
+
+func (a *answer) result() api.Result {
+	u := a.usage
+	return api.Result{PromptTokens: u.PromptTokens, OutputTokens: u.OutputTokens, Finish: string(u.Finish),
+		QueueWait: u.QueueWait, TTFT: a.ttft, Total: time.Since(a.arrived)}
+}
+
+func (a *answer) outcome(tries int, took time.Duration, err error) decide.Outcome {
+	o := decide.Outcome{Done: true, Node: a.by, Tries: tries, Took: took, TTFT: a.ttft, Tokens: a.usage.OutputTokens}
+	if err != nil {
+		o.Err = err.Error()
+	}
+	return o
+}
+
+// try runs the request on one node.
+func (n *Node) try(ctx context.Context, a *answer, pick decide.Pick, w *wireRequest) error {
+	tctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	timer := time.AfterFunc(n.cfg.FirstToken, func() { cancel(errSlow) })
+	defer timer.Stop()
+	a.by, a.first = pick.Node, func() { timer.Stop() }
+
+	pick.Seen.Sent()
+	var err error
+	if pick.Self {
+		a.usage, err = n.engine.Generate(tctx, &w.Prompt, func(t engine.Token) error { return a.token(t.Text, t.N) })
+	} else {
+		a.usage, err = n.askPeer(tctx, pick.Node, w, a.token)
+	}
+	if errors.Is(context.Cause(tctx), errSlow) {
+		err = errSlow
+	}
+	failed := err != nil && ctx.Err() == nil && isFault(err)
+	pick.Seen.Done(failed, n.now())
+	if failed && !pick.Self {
+		n.table.SetSuspect(pick.Node, true)
+		n.table.Publish()
+	}
+	if err == nil && !a.begun { // an answer without a token: the client still needs its beginning
+		a.begun, a.ttft = true, time.Since(a.arrived)
+		return a.begin()
+	}
+	return err
+}
+
+func (n *Node) request(c *api.Chat) decide.Request {
+	seed := uint64(0)
+	id := n.requests.Add(1)
+	if c.Seed != nil {
+		seed = uint64(*c.Seed)
+	}
+	return decide.Request{
+		ID: id, Model: c.Model, Tenant: c.Tenant.Handle(),
+		Prompt: uint32(c.EstimatedPromptTokens), Estimated: true,
+		MaxOut: uint32(max(c.MaxTokens, 0)), Streamed: c.Stream, Seed: seed ^ id*0x9e3779b97f4a7c15,
+	}
+}
+
+// prompt is the engine's form of a client's request.
+func prompt(c *api.Chat) engine.Prompt {
+	p := engine.Prompt{Model: c.Model, MaxTokens: c.MaxTokens, Stop: c.Stop, Temperature: 0.8, TopP: 0.95, TopK: 40}
+	for _, m := range c.Messages {
+		p.Messages = append(p.Messages, engine.Message{Role: m.Role, Content: m.Content})
+	}
+	if c.Temperature != nil {
+		p.Temperature = *c.Temperature
+	}
+	if c.TopP != nil {
+		p.TopP = *c.TopP
+	}
+	if c.TopK != nil {
+		p.TopK = *c.TopK
+	}
+	if c.Seed != nil {
+		p.Seed = *c.Seed
+	}
+	return p
+}
+
+// refusal is what a client is told when admission does not let it in.
+func refusal(v decide.Verdict) error {
+	reason := fmt.Sprintf("policy %s, reason %d", v.By.Policy, v.Reason)
+	if v.Action == abi.Reject {
+		return &api.Error{Status: http.StatusForbidden, Code: "rejected", Message: "admission does not allow this request (" + reason + ")"}
+	}
+	return &api.Error{Status: http.StatusTooManyRequests, Code: "overloaded", RetryAfter: v.Wait,
+		Message: "this node is full; try again later (" + reason + ")"}
+}
+
+// noPick says why nobody can answer: nobody has the model, or nobody may.
+func (n *Node) noPick(s *catalog.Snapshot, m catalog.ModelID) error {
+	if len(s.Holders(m)) > 0 {
+		return &api.Error{Status: http.StatusServiceUnavailable, Code: "no_candidate", RetryAfter: time.Second,
+			Message: fmt.Sprintf("no node can take a request for model %s now; try again later", m)}
+	}
+	return &api.Error{Status: http.StatusNotFound, Code: "model_not_found",
+		Message: fmt.Sprintf("no node of this mesh that is up has a model named %s; GET /v1/models lists those there are", m)}
+}
+
+func policyName(s decide.Source) string {
+	if s.Digest == [32]byte{} {
+		return s.Policy
+	}
+	return fmt.Sprintf("%s@%x", s.Policy, s.Digest[:6])
+}

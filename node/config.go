@@ -1,0 +1,163 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"omx/node/catalog"
+	"omx/node/engine"
+)
+
+// Config is all a node needs to run. The zero value of a field means its
+// default.
+type Config struct {
+	// Name is how people call this machine; default the host name. At most 64
+	// bytes.
+	Name string
+	// Data is the folder for the identity, the catalog and the built-in model;
+	// default is omx below the user's state folder. One node at a time uses it.
+	Data string
+	// Listen is the host:port of the HTTP API; default 127.0.0.1:11435. Port 0
+	// takes a free one.
+	Listen string
+	// AllowedHosts are further names under which clients may address the API,
+	// beside IP addresses and localhost.
+	AllowedHosts []string
+	// Mesh is the multiaddr of the UDP port for other nodes; default
+	// /ip4/127.0.0.1/udp/0/quic-v1, which only this machine reaches.
+	Mesh string
+	// Peers are the nodes that may talk with this one: /ip4/…/udp/…/quic-v1/p2p/ID
+	// to dial it, or /p2p/ID for one that dials us. Nobody else is let in.
+	Peers []string
+	// Zone is the failure domain of this machine, for policies; default 0.
+	Zone uint32
+	// Models are model files to serve, as PATH or NAME=PATH.
+	Models []string
+	// Demo also serves the built-in demonstration model.
+	Demo bool
+	// EngineDirs are searched in order for the engine libraries.
+	EngineDirs []string
+	// Exe is the program started as "Exe worker" for each model; default this
+	// program.
+	Exe string
+	// Engine answers in place of models on this machine, for simulations; the
+	// node closes it. Models, Demo and the fields of one model are then unused.
+	Engine engine.Engine
+	// Slots is how many requests of one model run at once; default 4, at most 64.
+	Slots int
+	// QueueLimit is how many more may wait per model; default 64.
+	QueueLimit int
+	// ContextTokens is the room of one request, prompt and answer; default 2048.
+	ContextTokens int
+	// Threads of one model; default one per core.
+	Threads int
+	// RoutePolicy and AdmitPolicy are policy modules (.wasm); a change of the
+	// file takes effect within a second. Default: the built-in policies.
+	RoutePolicy string
+	AdmitPolicy string
+	// FirstToken is how long one node may take until its first token before the
+	// next is tried; default 60 s.
+	FirstToken time.Duration
+	// PeerTimeout is how long a peer may be silent before it counts as gone;
+	// default 3 s.
+	PeerTimeout time.Duration
+	// Version is shown by the API.
+	Version string
+	// Log gets what an operator should know; default discards.
+	Log *slog.Logger
+}
+
+// WithDefaults fills in what is not set.
+func (c Config) WithDefaults() (Config, error) {
+	if c.Name == "" {
+		c.Name, _ = os.Hostname()
+		c.Name = c.Name[:min(len(c.Name), catalog.MaxName)]
+	}
+	if c.Data == "" {
+		dir, err := DefaultData()
+		if err != nil {
+			return c, err
+		}
+		c.Data = dir
+	}
+	def(&c.Listen, "127.0.0.1:11435")
+	def(&c.Mesh, "/ip4/127.0.0.1/udp/0/quic-v1")
+	def(&c.Slots, 4)
+	def(&c.QueueLimit, 64)
+	def(&c.ContextTokens, 2048)
+	def(&c.FirstToken, 60*time.Second)
+	def(&c.PeerTimeout, 3*time.Second)
+	def(&c.Version, "dev")
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return c, c.validate()
+}
+
+func def[T comparable](v *T, value T) {
+	var zero T
+	if *v == zero {
+		*v = value
+	}
+}
+
+// validate lists all that is wrong at once.
+func (c *Config) validate() error {
+	var errs []error
+	check := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	check(len(c.Name) <= catalog.MaxName, "name %q is longer than %d bytes; choose a shorter one with --name", c.Name, catalog.MaxName)
+	check(c.Slots >= 1 && c.Slots <= 64, "slots must be between 1 and 64, not %d", c.Slots)
+	check(c.QueueLimit >= 1 && c.QueueLimit <= 4096, "queue limit must be between 1 and 4096, not %d", c.QueueLimit)
+	check(c.ContextTokens >= 128 && c.ContextTokens <= 1<<20, "context must be between 128 and 1048576 tokens, not %d", c.ContextTokens)
+	check(c.Threads >= 0 && c.Threads <= 1024, "threads must be between 1 and 1024, not %d", c.Threads)
+	check(c.FirstToken > 0, "the first-token timeout must be above 0, not %v", c.FirstToken)
+	check(c.PeerTimeout >= 100*time.Millisecond, "the peer timeout must be at least 100ms, not %v", c.PeerTimeout)
+	for _, m := range c.Models {
+		if _, _, err := SplitModel(m); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// SplitModel reads PATH or NAME=PATH; without a name, the file's own does, less
+// its extension.
+func SplitModel(s string) (catalog.ModelID, string, error) {
+	name, path, named := strings.Cut(s, "=")
+	if !named {
+		path = s
+		name = strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
+	}
+	id, err := catalog.ParseModelID(name)
+	if err != nil {
+		return id, path, fmt.Errorf("model %q: %w; name it with --model NAME=PATH", s, err)
+	}
+	return id, path, nil
+}
+
+// DefaultData is where a node keeps its state: $XDG_STATE_HOME/omx, or what
+// systemd or the home folder give.
+func DefaultData() (string, error) {
+	for _, v := range []string{"STATE_DIRECTORY", "XDG_STATE_HOME"} {
+		if dir := os.Getenv(v); filepath.IsAbs(dir) {
+			if v == "XDG_STATE_HOME" {
+				dir = filepath.Join(dir, "omx")
+			}
+			return dir, nil
+		}
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", fmt.Errorf("find a place for the node's state: %w; name one with --data", err)
+	}
+	return filepath.Join(home, ".local", "state", "omx"), nil
+}

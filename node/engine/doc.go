@@ -1,0 +1,19 @@
+// Package engine runs models on this machine and says how fast and how busy they
+// are.
+//
+// Local keeps one worker process for each model, with a bounded first-come
+// queue before its slots; Sim answers the same interface without a model, for
+// tests and testnets. Both pass the same conformance suite.
+//
+// Which request runs where is not decided here, and nothing here is reached from
+// the network. Imported by node, cmd/omx and testnet; it imports node/catalog for
+// names and records, and its own folders:
+//
+//	frame    what node and worker say to each other
+//	worker   the worker process: llama.cpp, continuous batching
+//	library  the engine libraries: pinned, installed, found
+//	libffi   a clear line when libffi is missing
+//	gguf     the header of a model file, read with bounds
+//	text     tokens joined to text, ended by stop texts
+//	demo     the demonstration model
+package engine

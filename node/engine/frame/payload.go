@@ -1,0 +1,66 @@
+package frame
+
+// LoadConfig says what a worker loads.
+type LoadConfig struct {
+	Model   string `json:"model"`   // path of the GGUF file
+	Library string `json:"library"` // folder of the engine libraries
+	Slots   int    `json:"slots"`
+	Context int    `json:"context"`           // tokens of one slot, prompt and answer
+	Threads int    `json:"threads,omitempty"` // 0: one per physical core
+}
+
+// Info says what was loaded.
+type Info struct {
+	Context int `json:"context"` // tokens of one slot; the model may have less than asked for
+}
+
+// Message is one turn of a conversation.
+type Message struct {
+	Role    string `json:"role"`
+	Content string `json:"content"`
+}
+
+// Job is a request for the worker.
+type Job struct {
+	Messages    []Message `json:"messages"`
+	MaxTokens   int       `json:"max_tokens,omitempty"` // 0: to the end of the context
+	Temperature float32   `json:"temperature,omitempty"`
+	TopP        float32   `json:"top_p,omitempty"`
+	TopK        int       `json:"top_k,omitempty"`
+	Seed        uint32    `json:"seed,omitempty"`
+	Stop        []string  `json:"stop,omitempty"`
+}
+
+// Code says why a request or a load ended without a result.
+type Code uint8
+
+const (
+	OK        Code = iota
+	Canceled       // as asked
+	TooLong        // Tokens is more than Limit
+	BadPrompt      // Message says why
+	NoLibrary      // Message says which and how to mend it
+	BadModel       // Message says why
+)
+
+// Failure says why.
+type Failure struct {
+	Code    Code   `json:"code"`
+	Message string `json:"message,omitempty"`
+	Tokens  int    `json:"tokens,omitempty"`
+	Limit   int    `json:"limit,omitempty"`
+}
+
+// Result ends a request.
+type Result struct {
+	Failure
+	Prompt int    `json:"prompt"` // tokens
+	Output int    `json:"output"` // tokens, without the one that says "end"
+	Finish string `json:"finish,omitempty"`
+}
+
+// Rates are moving averages.
+type Rates struct {
+	PrefillNS uint32 `json:"prefill_ns"` // nanoseconds per prompt token
+	DecodeUS  uint32 `json:"decode_us"`  // microseconds per output token of one stream
+}

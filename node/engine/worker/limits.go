@@ -1,0 +1,35 @@
+package worker
+
+import "time"
+
+const (
+	// batchTokens is the most one step decodes. llama.cpp aborts the process
+	// when a batch is longer than the n_batch its context was made with, so both
+	// come from here. 512 is llama.cpp's own physical batch.
+	batchTokens = 512
+	// promptStep is how long reading prompts may hold up running answers in one
+	// step, and thus how late a cancelled request gives its slot back.
+	promptStep = 50 * time.Millisecond
+	// minChunk keeps slow machines moving: fewer tokens at once waste most of a
+	// step on reading the weights.
+	minChunk   = 16
+	firstChunk = 64 // before the speed is known
+
+	// MaxSlots bounds the requests that run at once: each needs its own part of
+	// the context memory, and a step must have room for all of them.
+	MaxSlots = 64
+	// maxCommands is what may wait between two steps. A node sends a request only
+	// for a free slot and cancels it at most once.
+	maxCommands = 4 * MaxSlots
+	// maxTokenBytes is about the longest text of one token in known
+	// vocabularies (runs of spaces); longer prompts are refused unread.
+	maxTokenBytes = 256
+	// maxTemplate bounds the conversation as text, before it is tokenised.
+	maxTemplate = 64 << 20
+
+	// maxLogLine bounds what is copied of one log line.
+	maxLogLine = 4096
+
+	// ratesEvery is how often measured speeds are sent while requests run.
+	ratesEvery = 250 * time.Millisecond
+)

@@ -1,0 +1,286 @@
+package worker
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"omx/node/engine/frame"
+)
+
+// script is a model of one token per byte. To "name=answer=" it answers "answer". It checks what the loop asks of it.
+type script struct {
+	t     *testing.T
+	room  int
+	slots map[int][]token // what each slot remembers
+	whole bool            // it can only forget all
+	fail  error
+	steps [][]entry
+	drawn []token
+	open  int // samplers not freed
+}
+
+func (m *script) context() int        { return m.room }
+func (m *script) text(t token) []byte { return []byte{byte(t)} }
+func (m *script) end(t token) bool    { return t == 0 }
+
+func (m *script) encode(messages []frame.Message, _ int) ([]token, int, error) {
+	var out []token
+	for _, b := range []byte(messages[0].Content) {
+		out = append(out, token(b))
+	}
+	return out, len(out), nil
+}
+
+func (m *script) decode(batch []entry) error {
+	if len(batch) == 0 || len(batch) > batchTokens {
+		m.t.Errorf("a step of %d tokens; llama.cpp would abort", len(batch))
+	}
+	m.steps = append(m.steps, slices.Clone(batch))
+	m.drawn = make([]token, len(batch))
+	for i, e := range batch {
+		held := m.slots[e.slot]
+		if e.pos != len(held) || e.pos >= m.room {
+			m.t.Errorf("slot %d: position %d, it holds %d of %d", e.slot, e.pos, len(held), m.room)
+		}
+		held = append(held, e.token)
+		m.slots[e.slot] = held
+		m.drawn[i] = -1
+		if e.sample {
+			m.drawn[i] = answerAfter(held)
+		}
+	}
+	return m.fail
+}
+
+// answerAfter is the next token of "name=answer=ans…": 0 at its end.
+func answerAfter(held []token) token {
+	text := make([]byte, len(held))
+	for i, t := range held {
+		text[i] = byte(t)
+	}
+	parts := strings.SplitN(string(text), "=", 3)
+	if len(parts) < 3 || len(parts[2]) >= len(parts[1]) {
+		return 0
+	}
+	return token(parts[1][len(parts[2])])
+}
+
+func (m *script) forget(slot, from int) bool {
+	if m.whole && from > 0 {
+		return false
+	}
+	m.slots[slot] = m.slots[slot][:from]
+	return true
+}
+
+func (m *script) sampler(*frame.Job) sampler { m.open++; return m }
+func (m *script) free()                      { m.open-- }
+func (m *script) sample(i int) token {
+	if m.drawn[i] == -1 {
+		m.t.Errorf("drawn after entry %d, which is not for drawing; llama.cpp would abort", i)
+	}
+	return m.drawn[i]
+}
+
+type rig struct {
+	*script
+	*loop
+}
+
+func newRig(t *testing.T, slots, room int) *rig {
+	r := &rig{script: &script{t: t, room: room, slots: map[int][]token{}}}
+	r.loop = newLoop(r.script, slots, io.Discard)
+	return r
+}
+
+func (r *rig) submit(request uint32, prompt string, job frame.Job) {
+	job.Messages = []frame.Message{{Content: prompt}}
+	r.do(command{request, &job})
+}
+
+// finish runs until nothing is under way and returns the texts and results.
+func (r *rig) finish() (map[uint32]string, map[uint32]frame.Result) {
+	r.script.t.Helper()
+	for n := 0; r.working(); n++ {
+		if err := r.step(); err != nil || n > 10_000 {
+			r.script.t.Fatal("stuck: ", err)
+		}
+	}
+	texts, results := map[uint32]string{}, map[uint32]frame.Result{}
+	covered := map[uint32]int{}
+	for rd := frame.NewReader(bytes.NewReader(r.frames)); ; {
+		f, err := rd.Next()
+		if err != nil {
+			break
+		}
+		switch f.Kind {
+		case frame.Piece:
+			texts[f.Request] += string(f.Payload)
+			covered[f.Request] += int(f.Tokens)
+		case frame.End:
+			var res frame.Result
+			if err := f.Decode(&res); err != nil {
+				r.script.t.Fatal(err)
+			}
+			results[f.Request] = res
+			if covered[f.Request] > res.Output {
+				r.script.t.Errorf("request %d: %d tokens covered, %d drawn", f.Request, covered[f.Request], res.Output)
+			}
+		}
+	}
+	r.frames = r.frames[:0]
+	if r.open != 0 {
+		r.script.t.Errorf("%d samplers were not freed", r.open)
+	}
+	return texts, results
+}
+
+func TestLoopAnswersTogether(t *testing.T) {
+	r := newRig(t, 3, 100)
+	r.submit(1, "a=one=", frame.Job{})
+	r.submit(2, "b=second=", frame.Job{MaxTokens: 3})
+	r.submit(3, "c=to the stop=", frame.Job{Stop: []string{"stop"}})
+	texts, results := r.finish()
+	want := map[uint32]string{1: "one", 2: "sec", 3: "to the "}
+	for id, text := range want {
+		if texts[id] != text {
+			t.Errorf("request %d: %q, want %q", id, texts[id], text)
+		}
+	}
+	if results[1].Finish != "stop" || results[2].Finish != "length" || results[3].Finish != "stop" || results[1].Prompt != 6 || results[2].Output != 3 {
+		t.Errorf("results %+v", results)
+	}
+	if n := len(r.steps); n != 11 { // the longest answer decides, not their sum
+		t.Errorf("%d steps, want 11", n)
+	}
+}
+
+func TestLoopBoundsSteps(t *testing.T) {
+	r := newRig(t, MaxSlots, 2000)
+	r.rates.prefill = 1 // so fast that only the batch is a bound
+	for i := range MaxSlots {
+		r.submit(uint32(i+1), strings.Repeat("x", 900+i)+"=ab=", frame.Job{})
+	}
+	texts, _ := r.finish()
+	for i := range MaxSlots {
+		if texts[uint32(i+1)] != "ab" {
+			t.Errorf("request %d: %q", i+1, texts[uint32(i+1)])
+		}
+	}
+	r = newRig(t, 1, 2000)
+	r.rates.prefill = float64(promptStep) / 20 // so slow that 20 tokens fill a step
+	r.submit(1, strings.Repeat("x", 500)+"=a=", frame.Job{})
+	if err := r.step(); err != nil || len(r.steps[0]) != 20 {
+		t.Errorf("a step of %d tokens, want 20 (%v)", len(r.steps[0]), err)
+	}
+}
+
+func TestLoopCancel(t *testing.T) {
+	r := newRig(t, 1, 100)
+	r.submit(1, "a=long answer=", frame.Job{})
+	if err := r.step(); err != nil {
+		t.Fatal(err)
+	}
+	r.do(command{request: 9}) // unknown: nothing happens
+	r.do(command{request: 1})
+	if r.working() {
+		t.Error("the slot is still taken")
+	}
+	r.submit(2, "b=x=", frame.Job{})
+	texts, results := r.finish()
+	if results[1].Code != frame.Canceled || texts[2] != "x" {
+		t.Errorf("%v %+v", texts, results)
+	}
+}
+
+func TestLoopContext(t *testing.T) {
+	r := newRig(t, 1, 16)
+	r.submit(1, "0123456=abcdefghijkl=", frame.Job{})
+	r.submit(3, "", frame.Job{})
+	r.submit(2, "a=b=", frame.Job{})
+	r.submit(4, "a=b=", frame.Job{}) // no slot is free: the node would not send it
+	_, results := r.finish()
+	if res := results[1]; res.Code != frame.TooLong || res.Tokens != 21 || res.Limit != 15 {
+		t.Errorf("too long: %+v", res)
+	}
+	if results[3].Code != frame.BadPrompt || results[4].Code != frame.BadPrompt {
+		t.Errorf("empty %+v, no slot %+v", results[3], results[4])
+	}
+	r.submit(5, "a=bbbbbbbbbb=", frame.Job{}) // 13 of 16
+	texts, results := r.finish()
+	if texts[5] != "bbb" || results[5].Finish != "length" {
+		t.Errorf("to the end of the context: %q %+v", texts[5], results[5])
+	}
+}
+
+// A prompt that begins like one answered before is not read again.
+func TestLoopReusesPrefix(t *testing.T) {
+	for _, whole := range []bool{false, true} {
+		r := newRig(t, 2, 200)
+		r.whole = whole
+		r.submit(1, "talk=yes=", frame.Job{})
+		r.submit(2, "other=no=", frame.Job{})
+		r.finish()
+		r.steps = nil
+		r.submit(3, "talk=yes=", frame.Job{})
+		texts, results := r.finish()
+		if texts[3] != "yes" || results[3].Prompt != 9 {
+			t.Errorf("%q %+v", texts[3], results[3])
+		}
+		want := 1 // the last token must be decoded to draw from
+		if whole {
+			want = 9
+		}
+		if len(r.steps[0]) != want {
+			t.Errorf("forgets only all: %v; %d tokens were read, want %d", whole, len(r.steps[0]), want)
+		}
+	}
+}
+
+func TestRunEndsOnErrors(t *testing.T) {
+	boom := errors.New("boom")
+	r := newRig(t, 1, 100)
+	r.fail = boom
+	commands := make(chan command, 1)
+	commands <- command{1, &frame.Job{Messages: []frame.Message{{Content: "a=b="}}}}
+	if err := r.run(t.Context(), commands); !errors.Is(err, boom) {
+		t.Errorf("error %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := newRig(t, 1, 100).run(ctx, commands); err != nil {
+		t.Errorf("after the context: %v", err)
+	}
+}
+
+func TestRates(t *testing.T) {
+	var r rates
+	if r.chunk() != firstChunk {
+		t.Errorf("chunk %d before anything is known", r.chunk())
+	}
+	for range 100 {
+		r.step(2*time.Millisecond, 0, 4) // an output token takes 2 ms
+		r.step(12*time.Millisecond, 100, 4)
+	}
+	got, due := r.due(time.Now(), false)
+	if !due || got.DecodeUS != 2000 || got.PrefillNS < 99_000 || got.PrefillNS > 101_000 {
+		t.Errorf("rates %+v", got)
+	}
+	if n := r.chunk(); n < 495 || n > 505 {
+		t.Errorf("chunk %d, want about 500: 50 ms", n)
+	}
+	if _, due := r.due(time.Now(), true); due {
+		t.Error("rates that did not change are due")
+	}
+	r = rates{}
+	r.step(time.Second, 1, 0)
+	if r.chunk() != minChunk {
+		t.Errorf("chunk %d on a slow machine", r.chunk())
+	}
+}

@@ -1,0 +1,129 @@
+package worker
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+
+	"omx/node/engine/frame"
+	"omx/node/engine/library"
+)
+
+// Run is the whole life of a worker: it loads the model that the first frame on
+// stdin names and answers requests until stdin closes or ctx ends. It returns
+// the exit status at once then, even while the model is busy; the caller is
+// expected to end the process. llama.cpp is loaded into this process for good,
+// so Run works once.
+func Run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer) int {
+	stdout, err := reserve(stdout)
+	if err != nil {
+		fmt.Fprintln(stderr, "worker:", err)
+		return 1
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+
+	load := make(chan frame.LoadConfig, 1)
+	commands := make(chan command, maxCommands)
+	ended := make(chan error, 2)
+	go func() { ended <- read(stdin, load, commands) }()
+	go func() {
+		runtime.LockOSThread() // llama.cpp keeps some state by thread
+		ended <- work(ctx, load, commands, stdout, stderr)
+	}()
+	select {
+	case err = <-ended:
+	case <-ctx.Done():
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, "worker:", err)
+		return 1
+	}
+	return 0
+}
+
+// read passes on what the node says until it closes the pipe.
+func read(stdin io.Reader, load chan<- frame.LoadConfig, commands chan<- command) error {
+	r := frame.NewReader(bufio.NewReaderSize(stdin, 64<<10))
+	for first := true; ; first = false {
+		f, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read from node: %w", err)
+		}
+		c := command{request: f.Request}
+		switch {
+		case first && f.Kind == frame.Load:
+			var cfg frame.LoadConfig
+			if err := f.Decode(&cfg); err != nil {
+				return err
+			}
+			load <- cfg
+			continue
+		case !first && f.Kind == frame.Submit && f.Request != 0:
+			c.job = new(frame.Job)
+			if err := f.Decode(c.job); err != nil {
+				return err
+			}
+		case !first && f.Kind == frame.Cancel:
+		default:
+			return fmt.Errorf("%w: kind %d out of turn", frame.ErrProtocol, f.Kind)
+		}
+		select {
+		case commands <- c:
+		default:
+			return fmt.Errorf("%w: more than %d commands wait", frame.ErrProtocol, maxCommands)
+		}
+	}
+}
+
+// work loads the model and answers.
+func work(ctx context.Context, load <-chan frame.LoadConfig, commands <-chan command, stdout, stderr io.Writer) error {
+	var cfg frame.LoadConfig
+	select {
+	case cfg = <-load:
+	case <-ctx.Done():
+		return nil
+	}
+	m, failure := prepare(&cfg, stderr)
+	kind, payload := frame.Ready, any(nil)
+	if failure != nil {
+		kind, payload = frame.Failed, failure
+	} else {
+		payload = frame.Info{Context: m.context()}
+	}
+	f, err := frame.Make(kind, 0, payload)
+	if err != nil {
+		return err
+	}
+	if _, err := stdout.Write(frame.Append(nil, f)); err != nil {
+		return fmt.Errorf("write to node: %w", err)
+	}
+	if failure != nil {
+		return errors.New(failure.Message)
+	}
+	return newLoop(m, cfg.Slots, stdout).run(ctx, commands)
+}
+
+func prepare(cfg *frame.LoadConfig, stderr io.Writer) (*loaded, *frame.Failure) {
+	if cfg.Slots < 1 || cfg.Slots > MaxSlots || cfg.Context < 1 {
+		return nil, &frame.Failure{Code: frame.BadModel, Message: fmt.Sprintf("%d slots of %d tokens are not possible", cfg.Slots, cfg.Context)}
+	}
+	if err := startLibrary(cfg.Library, stderr); err != nil {
+		msg := err.Error()
+		if !errors.Is(err, library.ErrMissing) {
+			msg = fmt.Sprintf("%v that work here: %v; they need glibc and the C++ library: apt-get install libstdc++6", library.ErrMissing, err)
+		}
+		return nil, &frame.Failure{Code: frame.NoLibrary, Message: msg}
+	}
+	m, err := open(cfg)
+	if err != nil {
+		return nil, &frame.Failure{Code: frame.BadModel, Message: err.Error()}
+	}
+	return m, nil
+}

@@ -1,0 +1,74 @@
+package worker
+
+import (
+	"omx/node/engine/frame"
+	"omx/node/engine/text"
+)
+
+// token is a model's own number for a piece of text.
+type token = int32
+
+// entry is one token of a step.
+type entry struct {
+	token  token
+	pos    int
+	slot   int
+	sample bool // an output token is drawn after it
+}
+
+// model is what the loop needs of a loaded model. Used by one goroutine.
+type model interface {
+	// context is the number of tokens one slot holds.
+	context() int
+	// encode turns a conversation into tokens. A prompt of more than limit tokens
+	// may be given up early; n is then an estimate.
+	encode(messages []frame.Message, limit int) (tokens []token, n int, err error)
+	// decode runs at most batchTokens entries. After an error the model is of no
+	// more use.
+	decode(batch []entry) error
+	// sampler returns how the tokens of one request are drawn.
+	sampler(job *frame.Job) sampler
+	// forget drops what a slot holds from a position on. It returns false where
+	// the model can only forget all, and has then forgotten nothing.
+	forget(slot, from int) bool
+	// text is what a token reads as; end that it ends an answer.
+	text(t token) []byte
+	end(t token) bool
+}
+
+// sampler draws tokens.
+type sampler interface {
+	// sample draws after the i-th entry of the last batch.
+	sample(i int) token
+	free()
+}
+
+// slot is a place for one running request.
+type slot struct {
+	index int
+	held  []token // what the model remembers in this slot; kept when it is free
+
+	request uint32 // 0: free
+	since   uint64 // order of arrival
+	prompt  []token
+	read    int // prompt tokens decoded
+	last    token
+	output  int // tokens drawn, without the one that says "end"
+	limit   int // of output
+	pending int // drawn tokens that no Piece has covered
+	sampler sampler
+	text    *text.Buffer
+}
+
+func (s *slot) busy() bool    { return s.request != 0 }
+func (s *slot) reading() bool { return s.busy() && s.read < len(s.prompt) }
+
+// common is the number of tokens at the start that the slot holds already; at
+// least one token of the prompt must be decoded to draw from.
+func (s *slot) common(prompt []token) int {
+	n := 0
+	for n < len(s.held) && n < len(prompt)-1 && s.held[n] == prompt[n] {
+		n++
+	}
+	return n
+}

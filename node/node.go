@@ -1,0 +1,285 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"omx/node/api"
+	"omx/node/catalog"
+	"omx/node/decide"
+	"omx/node/engine"
+	"omx/node/events"
+	"omx/node/mesh"
+	"omx/node/monitor"
+	"omx/wasm"
+)
+
+// KeyFile is the identity's file in the data folder.
+const KeyFile = "identity.key"
+
+const (
+	closeTimeout = 10 * time.Second // for what is under way when the node stops
+)
+
+// Node is one running node.
+type Node struct {
+	cfg Config
+	log *slog.Logger
+	id  catalog.NodeID
+
+	store   *catalog.Store
+	table   *catalog.Table
+	host    *wasm.Host
+	record  *decide.Record
+	decider *decide.Decider
+	engine  engine.Engine
+	mesh    *mesh.Mesh
+	api     *api.Server
+	bus     *events.Bus
+	monitor *monitor.Monitor
+
+	policyFiles []*policyFile
+	requests    atomic.Uint64
+	draining    atomic.Bool
+	kept        map[catalog.NodeID]string // slow facts as stored; used by one goroutine of the mesh at a time
+	keptMu      sync.Mutex
+
+	failed chan error
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+	closed sync.Once
+}
+
+// New opens what the node needs and checks it; nothing runs and nothing is
+// reachable before Start. The caller must Close it in any case.
+func New(cfg Config) (*Node, error) {
+	cfg, err := cfg.WithDefaults()
+	if err != nil {
+		return nil, err
+	}
+	n := &Node{cfg: cfg, log: cfg.Log, failed: make(chan error, 1), cancel: func() {}, kept: map[catalog.NodeID]string{}}
+	if err := n.open(); err != nil {
+		return nil, errors.Join(err, n.Close())
+	}
+	return n, nil
+}
+
+func (n *Node) open() (err error) {
+	if err := os.MkdirAll(n.cfg.Data, 0o700); err != nil {
+		return fmt.Errorf("create data folder: %w; choose another with --data", err)
+	}
+	// The store's lock is the node's: one node at a time uses a data folder.
+	if n.store, err = catalog.OpenStore(filepath.Join(n.cfg.Data, "catalog"), n.log); err != nil {
+		return err
+	}
+	if n.monitor, err = monitor.New(monitor.Config{Dir: n.cfg.Data}); err != nil {
+		return err
+	}
+	if n.mesh, err = mesh.New(mesh.Config{KeyFile: filepath.Join(n.cfg.Data, KeyFile), Listen: []string{n.cfg.Mesh}, Peers: n.cfg.Peers,
+		Silence: n.cfg.PeerTimeout, Log: n.log}, n, n); err != nil {
+		return err
+	}
+	n.id = n.mesh.ID()
+	if err := n.openTable(); err != nil {
+		return err
+	}
+	if n.host, err = wasm.NewHost(context.Background(), wasm.Config{}); err != nil {
+		return err
+	}
+	n.record = &decide.Record{}
+	n.decider = decide.New(func(ctx context.Context, name string, code []byte) (decide.Guest, error) {
+		return n.host.Load(ctx, name, code, wasm.Limits{})
+	}, n.record)
+	n.bus = events.New()
+	if err := n.openEngine(); err != nil {
+		return err
+	}
+	n.api, err = api.New(api.Config{Listen: n.cfg.Listen, AllowedHosts: n.cfg.AllowedHosts, Name: n.cfg.Name, Version: n.cfg.Version, Log: n.log}, n, n)
+	return err
+}
+
+// openTable begins with the nodes known from the last run, none of them up.
+func (n *Node) openTable() (err error) {
+	if n.table, err = catalog.NewTable(catalog.NodeInfo{ID: n.id, Name: n.cfg.Name, Zone: n.cfg.Zone}); err != nil {
+		return err
+	}
+	known, err := n.store.Nodes()
+	if err != nil {
+		return err
+	}
+	for _, info := range known {
+		if info.ID == n.id {
+			continue
+		}
+		for i := range info.Placements {
+			info.Placements[i].Load, info.Placements[i].Speed = catalog.Load{}, catalog.Speed{}
+		}
+		if err := n.table.PutRecord(info); err != nil {
+			n.log.Warn("stored record not used", "node", info.ID, "why", err)
+		}
+	}
+	n.table.Publish()
+	return nil
+}
+
+func (n *Node) openEngine() (err error) {
+	if n.engine = n.cfg.Engine; n.engine != nil {
+		return nil
+	}
+	var models []engine.ModelFile
+	for _, m := range n.cfg.Models {
+		id, path, err := SplitModel(m)
+		if err != nil {
+			return err
+		}
+		// A file that is no model is told at once, not when it fails to load.
+		if _, err := engine.CheckGGUF(path); err != nil {
+			return fmt.Errorf("model %s: %w; name a GGUF file with --model", path, err)
+		}
+		models = append(models, engine.ModelFile{ID: id, Path: path})
+	}
+	if n.cfg.Demo {
+		path, err := engine.DemoModel(filepath.Join(n.cfg.Data, "models"))
+		if err != nil {
+			return err
+		}
+		id, err := catalog.ParseModelID(engine.DemoID)
+		if err != nil {
+			return err
+		}
+		models = append(models, engine.ModelFile{ID: id, Path: path})
+	}
+	exe := n.cfg.Exe
+	if exe == "" {
+		if exe, err = os.Executable(); err != nil {
+			return fmt.Errorf("find this program: %w", err)
+		}
+	}
+	local, err := engine.NewLocal(engine.LocalConfig{Models: models, LibraryDirs: n.cfg.EngineDirs, Exe: exe, Slots: n.cfg.Slots,
+		QueueLimit: n.cfg.QueueLimit, ContextTokens: n.cfg.ContextTokens, Threads: n.cfg.Threads, Log: n.log})
+	if err != nil {
+		return err
+	}
+	n.engine = local
+	return nil
+}
+
+// Start makes the node reachable: policies first, then the mesh and the engine,
+// the API last. Models load in the background.
+func (n *Node) Start(ctx context.Context) error {
+	if err := n.usePolicies(ctx); err != nil {
+		return err
+	}
+	if err := n.mesh.Start(ctx); err != nil {
+		return err
+	}
+	if local, ok := n.engine.(*engine.Local); ok {
+		if err := local.Start(ctx); err != nil {
+			return err
+		}
+	}
+	n.monitor.Full()
+	n.publishSelf()
+	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	n.cancel = cancel
+	n.wg.Go(func() { n.refresh(run) })
+	n.wg.Go(func() {
+		if err := n.monitor.Run(run); err != nil {
+			n.log.Warn("resource readings have stopped", "why", err)
+		}
+	})
+	return n.api.Start()
+}
+
+// Failed yields an error if a part of the node ends by itself.
+func (n *Node) Failed() <-chan error { return n.failed }
+
+// URL is the base URL of the API.
+func (n *Node) URL() string { return "http://" + n.api.Addr() }
+
+// PID is the process the node runs in.
+func (n *Node) PID() int { return os.Getpid() }
+
+// Close stops the node: no new requests, then what is under way, then the
+// parts in the opposite order of their start. It may be called more than once.
+func (n *Node) Close() (err error) {
+	n.closed.Do(func() { err = n.close() })
+	return err
+}
+
+func (n *Node) close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	n.draining.Store(true)
+	var errs []error
+	step := func(what string, err error) {
+		if err != nil {
+			errs = append(errs, fmt.Errorf("close %s: %w", what, err))
+		}
+	}
+	if n.api != nil {
+		step("api", n.api.Close(ctx))
+	}
+	n.cancel()
+	n.wg.Wait()
+	if n.mesh != nil {
+		step("mesh", n.mesh.Close())
+	}
+	if n.engine != nil {
+		step("engine", n.engine.Close())
+	}
+	if n.bus != nil {
+		step("events", n.bus.Close(ctx))
+	}
+	if n.monitor != nil {
+		n.monitor.Close()
+	}
+	if n.decider != nil {
+		step("policies", n.decider.Close())
+	}
+	if n.host != nil {
+		step("policy host", n.host.Close(ctx))
+	}
+	if n.store != nil {
+		step("catalog", n.store.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// now is the time decisions are taken at.
+func (n *Node) now() catalog.Micros { return catalog.Micros(time.Now().UnixMicro()) }
+
+// nameOf is what people call a node.
+func (n *Node) nameOf(id catalog.NodeID) string {
+	for _, node := range n.table.Snapshot().Nodes {
+		if node.ID == id {
+			return node.Name
+		}
+	}
+	return ""
+}
+
+// keep stores a record if its slow facts are new.
+func (n *Node) keep(info catalog.NodeInfo) {
+	facts := fmt.Sprint(info.Name, info.Addrs, info.Zone)
+	for _, p := range info.Placements {
+		facts += fmt.Sprint(p.Model, p.Digest, p.State)
+	}
+	n.keptMu.Lock()
+	known := n.kept[info.ID] == facts
+	n.kept[info.ID] = facts
+	n.keptMu.Unlock()
+	if known {
+		return
+	}
+	if err := n.store.Put(info); err != nil {
+		n.log.Warn("record not stored; it will be learned again after a restart", "node", info.ID, "why", err)
+	}
+}

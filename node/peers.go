@@ -1,0 +1,150 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"omx/node/catalog"
+	"omx/node/decide"
+	"omx/node/engine"
+	"omx/node/events"
+	"omx/node/mesh"
+	"omx/policies/abi"
+)
+
+// maxHops is how often a request may be passed on: once, to the node that
+// serves it. A peer's request is served here or refused.
+const maxHops = 1
+
+// wireRequest is a request on its way to another node.
+type wireRequest struct {
+	ID           uint64        `json:"id"`
+	Tenant       uint64        `json:"tenant,omitempty"`
+	PromptTokens uint32        `json:"prompt_tokens"` // estimate
+	Attempt      uint32        `json:"attempt,omitempty"`
+	Hops         uint32        `json:"hops"`
+	Prompt       engine.Prompt `json:"prompt"`
+}
+
+// askPeer has another node answer.
+func (n *Node) askPeer(ctx context.Context, id catalog.NodeID, w *wireRequest, emit func(string, int) error) (engine.Usage, error) {
+	var usage engine.Usage
+	sent := *w
+	sent.Hops++
+	payload, err := json.Marshal(sent)
+	if err != nil {
+		return usage, fmt.Errorf("encode request: %w", err)
+	}
+	s, err := n.mesh.Open(ctx, id, payload)
+	if err != nil {
+		return usage, err
+	}
+	defer s.Close()
+	for {
+		token, err := s.Next()
+		if errors.Is(err, mesh.ErrDone) {
+			if err := json.Unmarshal(s.Trailer(), &usage); err != nil {
+				return usage, fmt.Errorf("%w: decode usage: %v", mesh.ErrProtocol, err)
+			}
+			return usage, nil
+		}
+		if err != nil {
+			return usage, err
+		}
+		if err := emit(string(token.Text), int(token.N)); err != nil {
+			return usage, err
+		}
+	}
+}
+
+// Serve answers a peer's request with this node's own engine; it implements
+// mesh.Handler.
+func (n *Node) Serve(ctx context.Context, from catalog.NodeID, s *mesh.ServerStream) {
+	var w wireRequest
+	if err := json.Unmarshal(s.Request(), &w); err != nil || w.Hops != maxHops || w.Prompt.Model.IsZero() {
+		s.Refuse(&mesh.RefusedError{Code: mesh.CodeBadRequest, Message: "the request could not be understood"})
+		return
+	}
+	req := decide.Request{ID: w.ID, Model: w.Prompt.Model, Tenant: w.Tenant, Prompt: w.PromptTokens, Estimated: true,
+		MaxOut: uint32(max(w.Prompt.MaxTokens, 0)), FromPeer: true, Streamed: true, Attempt: w.Attempt, Hops: w.Hops}
+	snap := n.table.Snapshot()
+	if v := n.decider.Admit(n.now(), snap, &req); v.Action >= abi.Shed {
+		code := mesh.CodeShed
+		if v.Action == abi.Reject {
+			code = mesh.CodeRejected
+		}
+		s.Refuse(&mesh.RefusedError{Code: code, RetryAfter: v.Wait, Message: fmt.Sprintf("admission policy %s, reason %d", v.By.Policy, v.Reason)})
+		return
+	}
+
+	// Counted like the node's own requests, so that the next admission knows of
+	// this one before the load is sampled again.
+	if h := snap.Holders(req.Model); len(h) > 0 && h[0].Self {
+		h[0].Seen.Sent()
+		defer func() { h[0].Seen.Done(false, n.now()) }()
+	}
+	accepted := false
+	usage, err := n.engine.Generate(ctx, &w.Prompt, func(t engine.Token) error {
+		if !accepted {
+			if err := s.Accept(); err != nil {
+				return err
+			}
+			accepted = true
+		}
+		return s.Token([]byte(t.Text), uint32(t.N))
+	})
+	n.bus.Emit(events.Event{Kind: events.RequestDone, At: int64(n.now()), Node: from.Handle(), Model: w.Prompt.Model.Handle(),
+		A: uint64(usage.TTFT), B: uint64(usage.OutputTokens)})
+	switch {
+	case err == nil:
+		trailer, err := json.Marshal(usage)
+		if err != nil {
+			s.Fail(&mesh.FailedError{Code: mesh.CodeInternal, Message: "encode usage"})
+			return
+		}
+		if !accepted && s.Accept() != nil {
+			return
+		}
+		s.Done(trailer)
+	case accepted:
+		s.Fail(&mesh.FailedError{Code: wireCode(err), Message: err.Error()})
+	default:
+		s.Refuse(&mesh.RefusedError{Code: wireCode(err), RetryAfter: time.Second, Message: err.Error()})
+	}
+}
+
+// What the mesh tells of peers; Node implements mesh.Observer.
+
+// PeerUp notes that a peer is connected.
+func (n *Node) PeerUp(id catalog.NodeID) {
+	n.log.Info("peer is up", "peer", id)
+	n.table.SetUp(id, true)
+	n.table.Publish()
+	n.bus.Emit(events.Event{Kind: events.PeerUp, At: int64(n.now()), Node: id.Handle()})
+}
+
+// PeerDown notes that a peer is gone.
+func (n *Node) PeerDown(id catalog.NodeID, reason error) {
+	n.log.Warn("peer is down", "peer", id, "why", reason)
+	n.table.SetUp(id, false)
+	n.table.Publish()
+	n.bus.Emit(events.Event{Kind: events.PeerDown, At: int64(n.now()), Node: id.Handle()})
+}
+
+// PeerRecord takes what a peer says of itself, and the round trip to it. A peer
+// that speaks is up and no longer suspect.
+func (n *Node) PeerRecord(info catalog.NodeInfo, rtt time.Duration) {
+	if err := n.table.PutRecord(info); err != nil {
+		n.log.Warn("refused a peer's record", "peer", info.ID, "why", err)
+		return
+	}
+	if rtt > 0 {
+		n.table.SetRTT(info.ID, uint32(min(rtt.Microseconds(), 1<<31)), n.now())
+	}
+	n.table.SetUp(info.ID, true)
+	n.table.Publish()
+	n.keep(info)
+}

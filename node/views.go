@@ -1,0 +1,105 @@
+package node
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"omx/node/api"
+	"omx/node/catalog"
+	"omx/policies/abi"
+)
+
+// What the API shows of the node; Node implements api.Inspector.
+
+// Nodes lists the known nodes: this one first, then by distance.
+func (n *Node) Nodes() []api.NodeView {
+	views := []api.NodeView{}
+	for _, node := range n.table.Snapshot().Nodes {
+		v := api.NodeView{ID: node.ID.String(), Name: node.Name, Self: node.Self, State: state(node), Addrs: node.Addrs,
+			Zone: node.Zone, Models: []string{}}
+		if node.RTTAt != 0 {
+			ms := float64(node.RTT) / 1000
+			v.RTTMillis = &ms
+		}
+		for _, p := range node.Placements {
+			v.Models = append(v.Models, p.Model.String())
+		}
+		views = append(views, v)
+	}
+	return views
+}
+
+func state(n *catalog.Node) string {
+	switch {
+	case !n.Up:
+		return "down"
+	case n.Draining:
+		return "draining"
+	case n.Suspect:
+		return "suspect"
+	}
+	return "up"
+}
+
+// Models lists the models that nodes which are up hold, by name, and those of
+// this node that cannot be used, with the reason.
+func (n *Node) Models() []api.ModelView {
+	views := []api.ModelView{}
+	snap := n.table.Snapshot()
+	snap.Models(func(id catalog.ModelID, holders []catalog.Holder) {
+		v := api.ModelView{ID: id.String(), Digest: holders[0].Digest, Bytes: holders[0].Bytes}
+		for i := range holders {
+			h := &holders[i]
+			v.Holders = append(v.Holders, api.HolderView{Node: h.ID.String(), Name: h.Name, State: h.State.String()})
+		}
+		views = append(views, v)
+	})
+	for _, m := range n.engine.Models() {
+		if m.Err == "" {
+			continue
+		}
+		broken := api.HolderView{Node: n.id.String(), Name: n.cfg.Name, State: m.State.String(), Error: m.Err}
+		i := slices.IndexFunc(views, func(v api.ModelView) bool { return v.ID == m.ID.String() })
+		if i < 0 {
+			i = len(views)
+			views = append(views, api.ModelView{ID: m.ID.String(), Digest: m.Digest, Bytes: m.Bytes})
+		}
+		views[i].Holders = append(views[i].Holders, broken)
+	}
+	slices.SortFunc(views, func(a, b api.ModelView) int { return strings.Compare(a.ID, b.ID) })
+	return views
+}
+
+// Decision explains one of the last route decisions.
+func (n *Node) Decision(id uint64) (api.DecisionView, bool) {
+	x, err := n.record.Explain(id)
+	if err != nil {
+		return api.DecisionView{}, false
+	}
+	v := api.DecisionView{ID: strconv.FormatUint(x.ID, 10), At: time.UnixMicro(int64(x.At)).UTC(), Policy: policyName(x.By),
+		Status: x.By.Status.String(), Fuel: x.By.Fuel, TookNS: int64(x.Outcome.Took), Node: x.Outcome.Node.String(),
+		Tries: x.Outcome.Tries, TTFTMillis: float64(x.Outcome.TTFT.Microseconds()) / 1000, Tokens: x.Outcome.Tokens, Error: x.Outcome.Err}
+	for i, r := range x.Rows {
+		c := api.CandidateView{Node: x.Nodes[i].String(), Name: x.Names[i], Self: r.Flags&abi.Self != 0, RTTUS: r.RTT, RTTAgeMS: known(r.RTTAge),
+			Queued: r.Queued, Running: r.Running, Slots: r.Slots, LoadAgeMS: known(r.LoadAge), SentSince: r.SentSince, InFlight: r.InFlight,
+			PrefillNSPerToken: r.Prefill, DecodeUSPerToken: r.Decode, SpeedAgeMS: known(r.SpeedAge), ErrorsPerMille: r.Errors,
+			Score: known(x.Scores[i])}
+		for k, p := range x.List() {
+			if p.Node == x.Nodes[i] {
+				c.Pick = k + 1
+			}
+		}
+		v.Candidates = append(v.Candidates, c)
+	}
+	return v, true
+}
+
+// known is nil for abi.None and abi.Never, which are the same number.
+func known(v uint32) *uint32 {
+	if v == abi.None {
+		return nil
+	}
+	return &v
+}
