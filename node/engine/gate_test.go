@@ -39,13 +39,11 @@ func TestGateUnderLoad(t *testing.T) {
 			}
 		})
 	}
+	eventually(t, "the queue is full", func() bool { return refused.Load() > 0 })
 	g.set(true)
 	wg.Wait()
 	if l := g.load(); l.Running != 0 || l.Queued != 0 || most.Load() > 3 {
 		t.Errorf("load %+v, at most %d at once", l, most.Load())
-	}
-	if refused.Load() == 0 {
-		t.Error("the queue was never full: the test shows nothing")
 	}
 }
 
