@@ -18,6 +18,7 @@ const recordLen = 256
 type Record struct {
 	mu      sync.Mutex
 	entries [recordLen]entry
+	last    uint64
 }
 
 type entry struct {
@@ -56,6 +57,7 @@ func (r *Record) route(p *Picks, view []byte, holders []catalog.Holder, at catal
 	defer r.mu.Unlock()
 	e := &r.entries[p.ID%recordLen]
 	e.picks, e.at, e.holders, e.outcome = *p, at, holders, Outcome{}
+	r.last = p.ID
 	copy(e.view[:], view)
 }
 
@@ -66,6 +68,13 @@ func (r *Record) Outcome(id uint64, o Outcome) {
 	if e := &r.entries[id%recordLen]; e.picks.ID == id {
 		e.outcome = o
 	}
+}
+
+// Last is the newest decision, 0 before the first.
+func (r *Record) Last() uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.last
 }
 
 // Explain tells what a decision was taken from, if it is still kept.

@@ -29,6 +29,10 @@ type Prompt struct {
 	Seed uint32 `json:"seed,omitempty"`
 	// Stop are texts that end the answer and are not part of it; at most 16.
 	Stop []string `json:"stop,omitempty"`
+	// Scope is whose prompt it is. What was read for one prompt serves the next
+	// that begins the same only within a scope: else the time to the first token
+	// would tell one tenant what another has asked.
+	Scope uint64 `json:"scope,omitempty"`
 }
 
 // Token is a piece of an answer: valid UTF-8, never empty. A slow reader gets

@@ -13,7 +13,7 @@ import (
 func (s *served) generate(ctx context.Context, p *Prompt, emit func(Token) error) (u Usage, err error) {
 	began := time.Now()
 	defer func() { u.Total = time.Since(began) }()
-	job := &frame.Job{MaxTokens: max(p.MaxTokens, 0), Temperature: p.Temperature, TopP: p.TopP, TopK: p.TopK, Seed: p.Seed, Stop: p.Stop}
+	job := &frame.Job{MaxTokens: max(p.MaxTokens, 0), Temperature: p.Temperature, TopP: p.TopP, TopK: p.TopK, Seed: p.Seed, Stop: p.Stop, Scope: p.Scope}
 	for _, m := range p.Messages {
 		job.Messages = append(job.Messages, frame.Message(m))
 	}
@@ -65,10 +65,22 @@ func (s *served) slot(ctx context.Context, job *frame.Job) (uint32, *inbox, *pro
 				return 0, nil, nil, err
 			}
 			<-proc.ended
+			s.shut(proc)
 		}
 		s.gate.leave()
 	}
 	return 0, nil, nil, fmt.Errorf("%w: its worker keeps ending", ErrLost)
+}
+
+// shut keeps requests waiting until the worker after ended is there, if run has
+// not seen its end yet.
+func (s *served) shut(ended *process) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.proc == ended {
+		s.proc = nil
+		s.gate.set(false)
+	}
 }
 
 func resultError(r *frame.Result) error {

@@ -76,7 +76,7 @@ func (s *served) run(ctx context.Context) {
 	digest.Go(func() { s.digest(ctx) })
 
 	var crashes []time.Time
-	backoff := firstBackoff
+	backoff, said := firstBackoff, ""
 	for {
 		err := s.serve(ctx)
 		wait := libraryEvery
@@ -85,7 +85,10 @@ func (s *served) run(ctx context.Context) {
 			s.setAside(fmt.Errorf("%w: the engine is closed", ErrLost))
 			return
 		case errors.Is(err, ErrNoLibrary):
-			log.Debug("engine libraries cannot be used", "why", err)
+			if said != err.Error() { // it is looked for again and again
+				log.Warn("engine libraries cannot be used", "why", err)
+			}
+			said = err.Error()
 		case errors.Is(err, ErrNoModel):
 			s.setAside(err)
 			log.Error("model cannot be used", "why", err)

@@ -29,6 +29,7 @@ type Job struct {
 	TopK        int       `json:"top_k,omitempty"`
 	Seed        uint32    `json:"seed,omitempty"`
 	Stop        []string  `json:"stop,omitempty"`
+	Scope       uint64    `json:"scope,omitempty"` // prompts of other scopes share nothing
 }
 
 // Code says why a request or a load ended without a result.

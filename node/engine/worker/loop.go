@@ -112,17 +112,11 @@ func (l *loop) start(c command) {
 		refuse(frame.Failure{Code: frame.BadPrompt, Message: "the prompt is empty"})
 		return
 	}
-	var best *slot
-	for i := range l.slots {
-		if s := &l.slots[i]; !s.busy() && (best == nil || s.common(prompt) > best.common(prompt)) {
-			best = s
-		}
-	}
+	best, known := l.choose(prompt, c.job.Scope)
 	if best == nil {
 		refuse(frame.Failure{Code: frame.BadPrompt, Message: "no slot is free"})
 		return
 	}
-	known := best.common(prompt)
 	if !l.model.forget(best.index, known) {
 		known = 0
 		l.model.forget(best.index, 0)
@@ -132,8 +126,23 @@ func (l *loop) start(c command) {
 	if c.job.MaxTokens > 0 {
 		limit = min(limit, c.job.MaxTokens)
 	}
-	*best = slot{index: best.index, held: best.held[:known], request: c.request, since: l.arrived, prompt: prompt, read: known,
+	*best = slot{index: best.index, held: best.held[:known], scope: c.job.Scope, request: c.request, since: l.arrived, prompt: prompt, read: known,
 		limit: limit, sampler: l.model.sampler(c.job), text: text.New(c.job.Stop)}
+}
+
+// choose returns the free slot that remembers most of a prompt, and how much; of
+// equals, the one unused for longest.
+func (l *loop) choose(prompt []token, scope uint64) (best *slot, known int) {
+	for i := range l.slots {
+		s := &l.slots[i]
+		if s.busy() {
+			continue
+		}
+		if n := s.common(prompt, scope); best == nil || n > known || n == known && s.since < best.since {
+			best, known = s, n
+		}
+	}
+	return best, known
 }
 
 // step decodes one token of every answer and a piece of the prompts, oldest
@@ -229,7 +238,7 @@ func (l *loop) finish(s *slot, r frame.Result) {
 	r.Prompt, r.Output = len(s.prompt), s.output
 	l.sendRates(time.Now(), true)
 	l.send(frame.End, s.request, r)
-	*s = slot{index: s.index, held: s.held}
+	*s = slot{index: s.index, held: s.held, scope: s.scope, since: s.since}
 }
 
 func (l *loop) sendRates(now time.Time, force bool) {

@@ -243,6 +243,21 @@ func TestLoopReusesPrefix(t *testing.T) {
 	}
 }
 
+func TestLoopKeepsScopesApart(t *testing.T) {
+	r := newRig(t, 2, 200)
+	for i, tt := range []struct {
+		scope uint64
+		read  int // tokens of 9 that are decoded for the prompt
+	}{{1, 9}, {2, 9}, {1, 1}, {2, 1}, {3, 9}, {2, 1}, {1, 9}} {
+		r.steps = nil
+		r.submit(uint32(i+1), "talk=yes=", frame.Job{Scope: tt.scope})
+		texts, _ := r.finish()
+		if n := len(r.steps[0]); n != tt.read || texts[uint32(i+1)] != "yes" {
+			t.Errorf("request %d of scope %d: %d tokens were read, want %d; %q", i+1, tt.scope, n, tt.read, texts[uint32(i+1)])
+		}
+	}
+}
+
 func TestRunEndsOnErrors(t *testing.T) {
 	boom := errors.New("boom")
 	r := newRig(t, 1, 100)

@@ -47,9 +47,10 @@ type sampler interface {
 type slot struct {
 	index int
 	held  []token // what the model remembers in this slot; kept when it is free
+	scope uint64  // whose it is
 
 	request uint32 // 0: free
-	since   uint64 // order of arrival
+	since   uint64 // order of arrival, also of the last request when it is free
 	prompt  []token
 	read    int // prompt tokens decoded
 	last    token
@@ -65,9 +66,9 @@ func (s *slot) reading() bool { return s.busy() && s.read < len(s.prompt) }
 
 // common is the number of tokens at the start that the slot holds already; at
 // least one token of the prompt must be decoded to draw from.
-func (s *slot) common(prompt []token) int {
+func (s *slot) common(prompt []token, scope uint64) int {
 	n := 0
-	for n < len(s.held) && n < len(prompt)-1 && s.held[n] == prompt[n] {
+	for s.scope == scope && n < len(s.held) && n < len(prompt)-1 && s.held[n] == prompt[n] {
 		n++
 	}
 	return n
