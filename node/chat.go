@@ -145,7 +145,7 @@ func (n *Node) request(c *api.Chat) decide.Request {
 
 // prompt is the engine's form of a client's request.
 func prompt(c *api.Chat) engine.Prompt {
-	p := engine.Prompt{Model: c.Model, MaxTokens: c.MaxTokens, Stop: c.Stop, Temperature: 0.8, TopP: 0.95, TopK: 40}
+	p := engine.Prompt{Model: c.Model, Scope: c.Tenant.Handle(), MaxTokens: c.MaxTokens, Stop: c.Stop, Temperature: 0.8, TopP: 0.95, TopK: 40}
 	for _, m := range c.Messages {
 		p.Messages = append(p.Messages, engine.Message{Role: m.Role, Content: m.Content})
 	}
