@@ -107,7 +107,9 @@ func identity(dir string) (string, error) {
 
 func (c *Config) start(ctx context.Context, i int, before []*Host, after []string) (*Host, error) {
 	name := fmt.Sprintf("node-%d", i+1)
-	args := []string{"serve", "--json", "--name", name, "--data", c.dir(i), "--listen", "127.0.0.1:0"}
+	// One thread a model: workers that share cores spin at each other's barriers
+	// and get hundreds of times slower than alone.
+	args := []string{"serve", "--json", "--name", name, "--data", c.dir(i), "--listen", "127.0.0.1:0", "--threads", "1"}
 	for _, h := range before {
 		for _, a := range h.Mesh {
 			args = append(args, "--peer", a)

@@ -92,22 +92,29 @@ func work(ctx context.Context, load <-chan frame.LoadConfig, commands <-chan com
 	}
 	m, failure := prepare(&cfg, stderr)
 	kind, payload := frame.Ready, any(nil)
+	var l *loop
+	var speed []byte
 	if failure != nil {
 		kind, payload = frame.Failed, failure
 	} else {
-		payload = frame.Info{Context: m.context()}
+		l = newLoop(m, cfg.Slots, stdout)
+		if err := l.warmUp(); err != nil {
+			return err
+		}
+		speed, payload = l.frames, frame.Info{Context: m.context()}
 	}
 	f, err := frame.Make(kind, 0, payload)
 	if err != nil {
 		return err
 	}
-	if _, err := stdout.Write(frame.Append(nil, f)); err != nil {
+	if _, err := stdout.Write(append(frame.Append(nil, f), speed...)); err != nil {
 		return fmt.Errorf("write to node: %w", err)
 	}
 	if failure != nil {
 		return errors.New(failure.Message)
 	}
-	return newLoop(m, cfg.Slots, stdout).run(ctx, commands)
+	l.frames = l.frames[:0]
+	return l.run(ctx, commands)
 }
 
 func prepare(cfg *frame.LoadConfig, stderr io.Writer) (*loaded, *frame.Failure) {
