@@ -21,10 +21,12 @@ type Holder struct {
 	sentBase uint32 // Seen.sent when the load figure arrived
 }
 
-// SentSince counts the requests this node sent there after the load figure was
-// sampled, which that figure therefore cannot contain, and that have not ended.
-func (h *Holder) SentSince() uint32 {
-	return min(h.Seen.sent.Load()-h.sentBase, h.Seen.InFlight())
+// Sent counts this node's requests there that have not ended: inFlight in all,
+// since of those after the load figure was sampled, which that figure therefore
+// cannot contain.
+func (h *Holder) Sent() (since, inFlight uint32) {
+	inFlight = h.Seen.InFlight()
+	return min(h.Seen.sent.Load()-h.sentBase, inFlight), inFlight
 }
 
 // Snapshot is an immutable picture of the catalog. A decision reads one from

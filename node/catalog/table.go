@@ -125,16 +125,18 @@ func (t *Table) Publish() *Snapshot {
 	t.gen++
 	s := &Snapshot{Gen: t.gen, Nodes: make([]*Node, 0, len(t.nodes)), models: map[ModelID]*modelEntry{}}
 	for _, n := range t.nodes {
-		copied := n.node
-		s.Nodes = append(s.Nodes, &copied)
-		if copied.Self {
-			s.Self = &copied
-		}
+		s.Nodes = append(s.Nodes, &n.node)
 	}
-	from := s.Self.Coord
+	from := t.nodes[t.self].node.Coord
 	slices.SortFunc(s.Nodes, func(a, b *Node) int {
 		return cmp.Or(cmp.Compare(a.distance(from), b.distance(from)), cmp.Compare(a.ID.s, b.ID.s))
 	})
+	copies := make([]Node, len(s.Nodes)) // side by side: a decision walks over them
+	for i, n := range s.Nodes {
+		copies[i] = *n
+		s.Nodes[i] = &copies[i]
+	}
+	s.Self = s.Nodes[0] // nearer than any other
 	for _, n := range s.Nodes {
 		if n.Up {
 			t.addHolders(s, n)

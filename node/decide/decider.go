@@ -187,7 +187,11 @@ func (p *Picks) choose(view []byte, holders []catalog.Holder, a abi.Answer, stat
 	}
 	p.insert(best, 0, holders) // before every other, whatever its score
 	for i := range n {
-		if score := abi.Score(view, n, i); i != best && score != abi.Never && usable(&holders[i]) {
+		score := abi.Score(view, n, i)
+		if score == abi.Never || i == best || p.N == MaxPicks && score >= p.Pick[MaxPicks-1].Score {
+			continue
+		}
+		if usable(&holders[i]) {
 			p.insert(i, score, holders)
 		}
 	}

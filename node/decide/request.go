@@ -108,5 +108,8 @@ func age(now, at catalog.Micros) uint32 {
 	if at == 0 {
 		return abi.None
 	}
-	return millis(now - at)
+	if d := uint64(now-at) / 1000; d < uint64(abi.None) {
+		return uint32(d)
+	}
+	return millis(now - at) // sampled in the future, or older than 49 days
 }

@@ -8,35 +8,27 @@ import (
 // fillRow writes what is known of a holder. Figures that were never sampled are
 // 0 with an age of None.
 func fillRow(r *abi.Row, h *catalog.Holder, now catalog.Micros) {
-	*r = abi.Row{
-		Node:       h.Handle,
-		RTT:        h.RTT,
-		RTTAge:     age(now, h.RTTAt),
-		Queued:     h.Load.Queued,
-		Running:    h.Load.Running,
-		Slots:      h.Load.Slots,
-		LoadAge:    age(now, h.Load.At),
-		SentSince:  h.SentSince(),
-		InFlight:   h.Seen.InFlight(),
-		Prefill:    h.Speed.PrefillNS,
-		Decode:     h.Speed.DecodeUS,
-		SpeedAge:   age(now, h.Speed.At),
-		MemFree:    h.MemFreeMiB,
-		MemFreeAge: age(now, h.NodeInfo.At),
-		Zone:       h.Zone,
-	}
+	n, load, speed := h.Node, &h.Load, &h.Speed
+	r.Node, r.Zone = n.Handle, n.Zone
+	r.RTT, r.RTTAge = n.RTT, age(now, n.RTTAt)
+	r.Queued, r.Running, r.Slots, r.LoadAge = load.Queued, load.Running, load.Slots, age(now, load.At)
+	r.SentSince, r.InFlight = h.Sent()
+	r.Prefill, r.Decode, r.SpeedAge = speed.PrefillNS, speed.DecodeUS, age(now, speed.At)
+	r.Prefix = 0 // prefixes are not known yet
 	errors, at := h.Seen.ErrorRate()
 	r.Errors, r.ErrorsAge = errors, age(now, at)
-	if h.Self {
+	r.MemFree, r.MemFreeAge = n.MemFreeMiB, age(now, n.NodeInfo.At)
+	r.Flags = 0
+	if n.Self {
 		r.Flags, r.RTT, r.RTTAge = abi.Self, 0, 0
 	}
 	if h.State == catalog.Loaded {
 		r.Flags |= abi.Loaded
 	}
-	if h.Draining {
+	if n.Draining {
 		r.Flags |= abi.Draining
 	}
-	if h.Suspect {
+	if n.Suspect {
 		r.Flags |= abi.Suspect
 	}
 }
