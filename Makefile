@@ -10,7 +10,7 @@ VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev
 LDFLAGS  := -s -w -X main.version=$(VERSION)
 export OMX_ENGINE_DIR := $(CACHE)/engine
 
-.PHONY: run test check build engine clients policies bench fuzz clean help
+.PHONY: run test check build engine clients compiler policies bench fuzz clean help
 
 help:            ## Show the targets
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 12
@@ -18,7 +18,7 @@ help:            ## Show the targets
 run: build engine ## Start a three-node mesh here, ask it a question, leave it running
 	$(OMX) testnet up --nodes 3 --ask "What is omx?"
 
-test: build engine clients policies check ## Everything: static checks, all tests with the race detector, end to end
+test: build engine clients compiler check ## Everything: static checks, all tests with the race detector, end to end
 	CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout 9m ./...
 	CGO_ENABLED=0 $(GO) test -count=1 -timeout 4m . ./cmd/... ./wasm/... ./node/decide/...
 
@@ -43,8 +43,10 @@ NPM_CI = cd $(1) && { [ node_modules/.package-lock.json -nt package-lock.json ] 
 clients:         ## Install the JavaScript clients that the tests talk with
 	$(call NPM_CI,node/api/testdata/clients)
 
-policies:        ## Install the compiler of the built-in policies and rebuild them
+compiler:        ## Install the compiler of the built-in policies; a test rebuilds and compares them
 	$(call NPM_CI,policies)
+
+policies: compiler ## Rebuild the built-in policies and the corpus
 	cd policies && npm run --silent build
 
 bench: build engine ## Measure and rewrite BENCHMARKS.md

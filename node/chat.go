@@ -180,6 +180,12 @@ func (n *Node) noPick(s *catalog.Snapshot, m catalog.ModelID) error {
 		return &api.Error{Status: http.StatusServiceUnavailable, Code: "no_candidate", RetryAfter: time.Second,
 			Message: fmt.Sprintf("no node can take a request for model %s now; try again later", m)}
 	}
+	for _, own := range n.engine.Models() {
+		if own.ID == m && own.Err != "" {
+			return &api.Error{Status: http.StatusServiceUnavailable, Code: "model_not_ready",
+				Message: fmt.Sprintf("this node has model %s but cannot use it: %s", m, own.Err)}
+		}
+	}
 	return &api.Error{Status: http.StatusNotFound, Code: "model_not_found",
 		Message: fmt.Sprintf("no node of this mesh that is up has a model named %s; GET /v1/models lists those there are", m)}
 }

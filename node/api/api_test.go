@@ -221,8 +221,10 @@ func TestBadBodies(t *testing.T) {
 	if status, _, body := do(t, "POST", url+"/v1/chat/completions", strings.Repeat(" ", maxBody+1)); status != 413 {
 		t.Errorf("large body: %d %s", status, body)
 	}
-	if status, _, _ := do(t, "POST", url+"/v1/chat/completions", good+"}", "Content-Type", "text/plain"); status != 415 {
-		t.Errorf("text/plain: %d, want 415", status)
+	for kind, want := range map[string]int{"text/plain": 415, "multipart/form-data; boundary=x": 415, "application/json; charset=utf-8": 200, "application/x-www-form-urlencoded": 200} {
+		if status, _, _ := do(t, "POST", url+"/v1/chat/completions", good+"}", "Content-Type", kind); status != want {
+			t.Errorf("%s: %d, want %d", kind, status, want)
+		}
 	}
 }
 

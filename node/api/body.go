@@ -22,7 +22,9 @@ func badField(name, format string, args ...any) *Error {
 // readBody decodes a request's JSON body into v within all bounds.
 func readBody(w http.ResponseWriter, r *http.Request, v any) error {
 	if ct := r.Header.Get("Content-Type"); ct != "" {
-		if kind, _, err := mime.ParseMediaType(ct); err != nil || kind != "application/json" {
+		// curl -d says that it sends a form, and every example for these APIs uses
+		// it; a page's forms are stopped by their Origin.
+		if kind, _, err := mime.ParseMediaType(ct); err != nil || kind != "application/json" && kind != "application/x-www-form-urlencoded" {
 			return &Error{Status: http.StatusUnsupportedMediaType, Code: "unsupported_media_type", Message: "send Content-Type: application/json"}
 		}
 	}
