@@ -25,6 +25,7 @@ func (n *Node) Chat(ctx context.Context, c *api.Chat, reply api.Reply) (api.Resu
 	now, snap := n.now(), n.table.Snapshot()
 	req := n.request(c)
 	if v := n.decider.Admit(now, snap, &req); v.Action >= abi.Shed {
+		n.emit(events.RequestShed, n.id, c.Model, uint64(v.Wait.Microseconds()), 0)
 		return api.Result{}, refusal(v)
 	}
 
@@ -46,11 +47,15 @@ func (n *Node) Chat(ctx context.Context, c *api.Chat, reply api.Reply) (api.Resu
 			break
 		}
 		w.Attempt++
-		n.log.Info("trying the next node", "request", req.ID, "model", c.Model, "failed", pick.Node.Short(), "why", err)
+		n.log.Debug("trying the next node", "request", req.ID, "failed", pick.Node.Short(), "why", err)
+		n.emit(events.Failover, pick.Node, c.Model, uint64(tries), 0)
 	}
 	n.record.Outcome(picks.ID, a.outcome(tries, took, err))
-	n.bus.Emit(events.Event{Kind: events.RequestDone, At: int64(n.now()), Node: a.by.Handle(), Model: c.Model.Handle(),
-		A: uint64(a.ttft), B: uint64(a.usage.OutputTokens)})
+	if err == nil {
+		n.emit(events.RequestDone, a.by, c.Model, uint64(a.ttft.Microseconds()), uint64(a.usage.OutputTokens))
+	} else {
+		n.emit(events.RequestFailed, a.by, c.Model, uint64(time.Since(a.arrived).Microseconds()), 0)
+	}
 	return a.result(), apiError(ctx, err)
 }
 
@@ -122,6 +127,7 @@ func (n *Node) try(ctx context.Context, a *answer, pick decide.Pick, w *wireRequ
 	if failed && !pick.Self {
 		n.table.SetSuspect(pick.Node, true)
 		n.table.Publish()
+		n.emit(events.PeerSuspect, pick.Node, catalog.ModelID{}, 0, 0)
 	}
 	if err == nil && !a.begun { // an answer without a token: the client still needs its beginning
 		a.begun, a.ttft = true, time.Since(a.arrived)

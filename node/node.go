@@ -98,6 +98,9 @@ func (n *Node) open() (err error) {
 		return n.host.Load(ctx, name, code, wasm.Limits{})
 	}, n.record)
 	n.bus = events.New()
+	if _, err := n.bus.Subscribe(events.Options{Name: "journal"}, n.journal); err != nil {
+		return err
+	}
 	if err := n.openEngine(); err != nil {
 		return err
 	}
@@ -195,10 +198,11 @@ func (n *Node) Start(ctx context.Context) error {
 			n.log.Warn("resource readings have stopped", "why", err)
 		}
 	})
-	return n.api.Start()
+	n.api.Start(func(err error) { n.failed <- err })
+	return nil
 }
 
-// Failed yields an error if a part of the node ends by itself.
+// Failed yields an error if the API ends by itself; the node is of no use then.
 func (n *Node) Failed() <-chan error { return n.failed }
 
 // URL is the base URL of the API.

@@ -96,8 +96,11 @@ func (n *Node) Serve(ctx context.Context, from catalog.NodeID, s *mesh.ServerStr
 		}
 		return s.Token([]byte(t.Text), uint32(t.N))
 	})
-	n.bus.Emit(events.Event{Kind: events.RequestDone, At: int64(n.now()), Node: from.Handle(), Model: w.Prompt.Model.Handle(),
-		A: uint64(usage.TTFT), B: uint64(usage.OutputTokens)})
+	if err == nil {
+		n.emit(events.RequestDone, from, w.Prompt.Model, uint64(usage.TTFT.Microseconds()), uint64(usage.OutputTokens))
+	} else {
+		n.emit(events.RequestFailed, from, w.Prompt.Model, uint64(usage.Total.Microseconds()), 0)
+	}
 	switch {
 	case err == nil:
 		trailer, err := json.Marshal(usage)
@@ -120,10 +123,9 @@ func (n *Node) Serve(ctx context.Context, from catalog.NodeID, s *mesh.ServerStr
 
 // PeerUp notes that a peer is connected.
 func (n *Node) PeerUp(id catalog.NodeID) {
-	n.log.Info("peer is up", "peer", id)
 	n.table.SetUp(id, true)
 	n.table.Publish()
-	n.bus.Emit(events.Event{Kind: events.PeerUp, At: int64(n.now()), Node: id.Handle()})
+	n.emit(events.PeerUp, id, catalog.ModelID{}, 0, 0)
 }
 
 // PeerDown notes that a peer is gone.
@@ -131,7 +133,7 @@ func (n *Node) PeerDown(id catalog.NodeID, reason error) {
 	n.log.Warn("peer is down", "peer", id, "why", reason)
 	n.table.SetUp(id, false)
 	n.table.Publish()
-	n.bus.Emit(events.Event{Kind: events.PeerDown, At: int64(n.now()), Node: id.Handle()})
+	n.emit(events.PeerDown, id, catalog.ModelID{}, 0, 0)
 }
 
 // PeerRecord takes what a peer says of itself, and the round trip to it. A peer

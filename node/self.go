@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"omx/node/catalog"
+	"omx/node/events"
 	"omx/policies"
 	"omx/policies/abi"
 )
@@ -33,6 +34,7 @@ func (n *Node) refresh(ctx context.Context) {
 		n.publishSelf()
 		if err := n.decider.Repair(ctx, n.now()); err != nil {
 			n.log.Error("policy failed", "why", err)
+			n.emit(events.PolicyFault, catalog.NodeID{}, catalog.ModelID{}, 0, 0)
 		}
 		for _, f := range n.policyFiles {
 			f.reload(ctx, n)
@@ -122,6 +124,7 @@ func (f *policyFile) reload(ctx context.Context, n *Node) {
 			f.bad = ""
 			a := n.decider.Active(f.kind)
 			n.log.Warn("policy changed", "kind", f.kind, "file", f.path, "sha256", fmt.Sprintf("%x", a.Digest))
+			n.emit(events.PolicySwap, catalog.NodeID{}, catalog.ModelID{}, uint64(f.kind), 0)
 			return
 		}
 	}

@@ -80,9 +80,7 @@ func start(t testing.TB, s *script) (*Server, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := srv.Start(); err != nil {
-		t.Fatal(err)
-	}
+	srv.Start(func(err error) { t.Error(err) })
 	t.Cleanup(func() {
 		http.DefaultClient.CloseIdleConnections()
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)

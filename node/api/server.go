@@ -37,7 +37,7 @@ type Server struct {
 	log     *slog.Logger
 	http    *http.Server
 	ln      net.Listener
-	served  chan error
+	served  chan struct{} // closed when serving has ended
 	started time.Time
 	closing atomic.Bool
 }
@@ -63,11 +63,15 @@ func New(cfg Config, chat Chatter, inspect Inspector) (*Server, error) {
 // Addr is the address in use, host:port.
 func (s *Server) Addr() string { return s.ln.Addr().String() }
 
-// Start serves until Close.
-func (s *Server) Start() error {
-	s.served = make(chan error, 1)
-	go func() { s.served <- s.http.Serve(s.ln) }()
-	return nil
+// Start serves until Close. If serving ends before that, failed is called.
+func (s *Server) Start(failed func(error)) {
+	s.served = make(chan struct{})
+	go func() {
+		defer close(s.served)
+		if err := s.http.Serve(s.ln); !errors.Is(err, http.ErrServerClosed) {
+			failed(fmt.Errorf("serve the API: %w", err))
+		}
+	}()
 }
 
 // Close lets requests under way end until ctx does, then cuts them off.
@@ -80,9 +84,7 @@ func (s *Server) Close(ctx context.Context) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = s.http.Close()
 	}
-	if e := <-s.served; e != nil && !errors.Is(e, http.ErrServerClosed) {
-		err = errors.Join(err, e)
-	}
+	<-s.served
 	return err
 }
 

@@ -197,7 +197,7 @@ func TestSlowSubscriberIsAlone(t *testing.T) {
 func TestKinds(t *testing.T) {
 	b := New()
 	var some, all []Kind
-	subscribe(t, b, Options{Kinds: Of(PeerDown, Draining)}, func(ev Event) { some = append(some, ev.Kind) })
+	subscribe(t, b, Options{Kinds: Of(PeerDown, PolicyFault)}, func(ev Event) { some = append(some, ev.Kind) })
 	subscribe(t, b, Options{}, func(ev Event) { all = append(all, ev.Kind) })
 	for k := PeerUp; k < kinds; k++ {
 		b.Emit(Event{Kind: k})
@@ -206,7 +206,7 @@ func TestKinds(t *testing.T) {
 		}
 	}
 	closeBus(t, b)
-	if len(some) != 2 || some[0] != PeerDown || some[1] != Draining || len(all) != int(kinds)-1 {
+	if len(some) != 2 || some[0] != PeerDown || some[1] != PolicyFault || len(all) != int(kinds)-1 {
 		t.Errorf("got %v and %d of all", some, len(all))
 	}
 	if kinds.String() != "unknown" || Kind(0).String() != "unknown" || Kind(255).String() != "unknown" {

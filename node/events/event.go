@@ -8,30 +8,21 @@ type Kind uint8
 // are zero. Durations are microseconds.
 const (
 	_             Kind = iota
-	PeerUp             // connected; A round trip
+	PeerUp             // connected
 	PeerDown           // connection lost or closed
-	PeerSuspect        // silent for longer than the mesh tolerates; A silence
-	PeerRecord         // a peer's record changed; A its generation
-	ModelReady         // a model can be asked here; A time it took to load
-	ModelGone          // a model can no longer be asked here
-	WorkerCrash        // a model's process died; A restarts so far
+	PeerSuspect        // a request there failed; not asked again before it speaks
 	RequestDone        // answered; A time to first token, B tokens
-	RequestFailed      // not answered; A error number
-	RequestShed        // refused for load; A retry after
-	Failover           // went to the next pick; A picks tried, B tokens already delivered
-	CopyStart          // a model is being fetched; A bytes
-	CopyDone           // fetched and verified; A bytes, B time it took
-	CopyFailed         // A bytes fetched so far
+	RequestFailed      // not answered; A time until that was clear
+	RequestShed        // refused by admission; A retry after
+	Failover           // goes to the next pick; A picks tried
 	PolicySwap         // another policy is active; A which decision
-	PolicyFault        // a policy trapped or overran; A which decision, B faults in a row
-	Draining           // this node takes no new requests
+	PolicyFault        // a policy was replaced or set aside after a trap
 	kinds
 )
 
 var kindNames = [kinds]string{
-	"", "peer-up", "peer-down", "peer-suspect", "peer-record", "model-ready", "model-gone", "worker-crash",
-	"request-done", "request-failed", "request-shed", "failover", "copy-start", "copy-done", "copy-failed",
-	"policy-swap", "policy-fault", "draining",
+	"", "peer-up", "peer-down", "peer-suspect", "request-done", "request-failed", "request-shed", "failover",
+	"policy-swap", "policy-fault",
 }
 
 func (k Kind) String() string {
