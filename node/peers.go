@@ -130,7 +130,9 @@ func (n *Node) PeerUp(id catalog.NodeID) {
 
 // PeerDown notes that a peer is gone.
 func (n *Node) PeerDown(id catalog.NodeID, reason error) {
-	n.log.Warn("peer is down", "peer", id, "why", reason)
+	if !n.draining.Load() { // else it is this node that leaves
+		n.log.Warn("peer is down", "peer", id, "why", reason)
+	}
 	n.table.SetUp(id, false)
 	n.table.Publish()
 	n.emit(events.PeerDown, id, catalog.ModelID{}, 0, 0)
