@@ -1,139 +1,271 @@
 package abi
 
 import (
+	"bytes"
+	"encoding/binary"
 	"encoding/hex"
 	"flag"
 	"os"
 	"reflect"
 	"testing"
+	"unsafe"
 )
 
 var update = flag.Bool("update", false, "rewrite golden files")
 
 // fill gives every field of a struct its own value, so that two swapped fields
 // or one forgotten cannot cancel out.
-func fill(v any, start uint64) {
-	s := reflect.ValueOf(v).Elem()
-	for i := range s.NumField() {
-		f := s.Field(i)
-		if f.CanInt() {
-			f.SetInt(-int64(start) - int64(i))
+func fill(v reflect.Value, start uint64) uint64 {
+	for i := range v.NumField() {
+		f := v.Field(i)
+		switch {
+		case f.Kind() == reflect.Struct:
+			start = fill(f, start)
+			continue
+		case f.CanInt():
+			f.SetInt(-int64(start))
+		default:
+			f.SetUint(start & (1<<min(f.Type().Bits(), 16) - 1))
+		}
+		start++
+	}
+	return start
+}
+
+func filled[T any](start uint64) (v T) {
+	fill(reflect.ValueOf(&v).Elem(), start)
+	return v
+}
+
+// The structs lie in memory as the schema says: it is what views rely on.
+func TestLayout(t *testing.T) {
+	check := func(zero any, fields []Field, size int) {
+		v := reflect.New(reflect.TypeOf(zero)).Elem()
+		if got := int(v.Type().Size()); got != size {
+			t.Errorf("%T takes %d bytes, the schema says %d", zero, got, size)
+		}
+		fill(v, 0x101)
+		b := unsafe.Slice((*byte)(v.Addr().UnsafePointer()), size)
+		want := uint64(0x101)
+		for _, f := range fields {
+			mask := uint64(1)<<(8*min(f.Size, 2)) - 1
+			got := make([]byte, 8)
+			copy(got, b[f.Offset:][:f.Size])
+			n, expect := binary.LittleEndian.Uint64(got), want&mask
+			if f.Signed {
+				expect = uint64(uint32(-int32(want)))
+			}
+			if n != expect {
+				t.Errorf("%T.%s at %d is %#x, want %#x", zero, f.Name, f.Offset, n, expect)
+			}
+			want++
+		}
+	}
+	check(Header{}, HeaderFields[:], HeaderSize)
+	check(Row{}, RowFields[:], RowSize)
+	check(Model{}, ModelFields[:], ModelSize)
+	check(Copy{}, CopyFields[:], CopySize)
+	check(Step{}, StepFields[:], StepSize)
+	check(Event{}, EventFields[:], EventSize)
+	if RowSize%PartSize != 0 {
+		t.Errorf("a row of %d bytes is no number of parts", RowSize)
+	}
+}
+
+func sampleView(s Shape) ([]byte, []Row) {
+	b := make([]byte, s.Size())
+	h := Begin(b, &s)
+	framed := *h
+	fill(reflect.ValueOf(h).Elem(), 1000)
+	// What Begin wrote stays.
+	h.Magic, h.Minor, h.Kind, h.Count, h.Stride, h.Header = framed.Magic, framed.Minor, framed.Kind, framed.Count, framed.Stride, framed.Header
+	h.Scores, h.Ext, h.ExtLen, h.Length = framed.Scores, framed.Ext, framed.ExtLen, framed.Length
+	h.ModelsAt, h.Models, h.ModelStride, h.CopiesAt, h.Copies, h.CopyStride = framed.ModelsAt, framed.Models, framed.ModelStride, framed.CopiesAt, framed.Copies, framed.CopyStride
+	rows := make([]Row, s.Rows)
+	for i := range rows {
+		rows[i] = filled[Row](2000 + 100*uint64(i))
+		PutRow(b, s.Stride, i, &rows[i])
+	}
+	for i := range s.Models {
+		m := filled[Model](5000 + 100*uint64(i))
+		PutModel(b, h, i, &m)
+	}
+	for i := range s.Copies {
+		c := filled[Copy](6000 + 100*uint64(i))
+		PutCopy(b, h, i, &c)
+	}
+	return b, rows
+}
+
+var shapes = map[string]Shape{
+	"admit":     {Kind: Admit, Rows: 1, Stride: RowSize},
+	"route":     {Kind: Route, Rows: 3, Stride: 2 * PartSize, Ext: 24},
+	"no rows":   {Kind: Route, Stride: PartSize},
+	"replicate": {Kind: Replicate, Rows: 2, Stride: RowSize, Models: 3, Copies: 4},
+}
+
+func TestRoundTrip(t *testing.T) {
+	for name, s := range shapes {
+		b, rows := sampleView(s)
+		v, err := Open(b)
+		if err != nil || int(v.Count) != s.Rows || v.MaxOut != 1000+23 {
+			t.Errorf("%s: Open: %v, %+v", name, err, v.Header)
 			continue
 		}
-		f.SetUint((start + uint64(i)) & 0xffff)
-	}
-}
-
-func sampleView() ([]byte, Header, [2]Row) {
-	var h Header
-	var rows [2]Row
-	fill(&h, 1000)
-	h.Kind = Route
-	fill(&rows[0], 2000)
-	fill(&rows[1], 3000)
-	b := make([]byte, Size(2))
-	PutHeader(b, &h, 2)
-	PutRow(b, 0, &rows[0])
-	PutRow(b, 1, &rows[1])
-	return b, h, rows
-}
-
-func TestViewRoundTrip(t *testing.T) {
-	b, h, rows := sampleView()
-	got, n, err := ReadHeader(b)
-	if err != nil || n != 2 || got != h {
-		t.Fatalf("ReadHeader = %+v, %d, %v; want %+v, 2", got, n, err, h)
-	}
-	for i := range rows {
-		if r := ReadRow(b, i); r != rows[i] {
-			t.Errorf("row %d = %+v, want %+v", i, r, rows[i])
+		for i, want := range rows {
+			got := v.Row(i)
+			if s.Stride < RowSize {
+				want.RowMachine, want.RowStanding = RowMachine{}, RowStanding{}
+			}
+			if got != want {
+				t.Errorf("%s: row %d is %+v, want %+v", name, i, got, want)
+			}
+			if p := LoadPart(b, HeaderSize+i*s.Stride); *p != want.RowLoad {
+				t.Errorf("%s: load of row %d is %+v", name, i, p)
+			}
+			if s.Kind == Route {
+				if p := SeenPart(b, HeaderSize+i*s.Stride); *p != want.RowSeen {
+					t.Errorf("%s: seen part of row %d is %+v", name, i, p)
+				}
+				if list := v.ScoreList(); list[i] != Never || Scores(b, s.Rows, s.Stride)[i] != Never {
+					t.Errorf("%s: score %d is %d before the policy ran", name, i, list[i])
+				}
+			}
 		}
-		if s := Score(b, 2, i); s != Never {
-			t.Errorf("score %d = %d before the policy ran, want Never", i, s)
+		if s.Kind == Replicate {
+			if got, want := *v.ModelAt(2), filled[Model](5200); got != want {
+				t.Errorf("model is %+v, want %+v", got, want)
+			}
+			if got, want := *v.CopyAt(3), filled[Copy](6300); got != want {
+				t.Errorf("copy is %+v, want %+v", got, want)
+			}
+			if *v.Step(MaxSteps - 1) != (Step{}) {
+				t.Error("steps are not cleared")
+			}
 		}
-	}
-	PutScore(b, 2, 1, 77)
-	if Score(b, 2, 1) != 77 || Score(b, 2, 0) != Never {
-		t.Error("PutScore wrote the wrong row")
+		// Bytes that do not lie at a multiple of 8 are read all the same.
+		shifted := append(make([]byte, 1, len(b)+1), b...)[1:]
+		if again, err := Open(shifted); err != nil || !bytes.Equal(again.Bytes(), b) {
+			t.Errorf("%s: shifted by a byte: %v", name, err)
+		}
 	}
 }
 
-// The bytes are a contract with every module in the field: a change of layout
-// that is not an append must not pass unseen.
-func TestViewGolden(t *testing.T) {
-	b, _, _ := sampleView()
+// The bytes of a view are fixed: modules built for this version rely on them.
+func TestGolden(t *testing.T) {
+	b, _ := sampleView(shapes["route"])
+	got := []byte(hex.EncodeToString(b) + "\n")
 	const file = "testdata/view.hex"
-	got := hex.Dump(b)
 	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+		if err := os.WriteFile(file, got, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
 	want, err := os.ReadFile(file)
-	if err != nil || string(want) != got {
-		t.Fatalf("the view's bytes changed (%v):\n%s", err, got)
+	if err != nil || !bytes.Equal(want, got) {
+		t.Errorf("the view is not what %s has (%v): modules in the field would misread it", file, err)
 	}
 }
 
-func TestReadHeaderRefuses(t *testing.T) {
-	good, _, _ := sampleView()
-	cases := map[string]func([]byte) []byte{
-		"empty":     func(b []byte) []byte { return nil },
-		"short":     func(b []byte) []byte { return b[:HeaderSize-1] },
-		"magic":     func(b []byte) []byte { b[0]++; return b },
-		"rows":      func(b []byte) []byte { le.PutUint32(b[offCount:], MaxRows+1); return b },
-		"stride":    func(b []byte) []byte { b[offStride]++; return b },
-		"truncated": func(b []byte) []byte { return b[:len(b)-1] },
-	}
-	for name, damage := range cases {
-		if _, _, err := ReadHeader(damage(append([]byte(nil), good...))); err == nil {
-			t.Errorf("%s: accepted", name)
+func TestOpenRefuses(t *testing.T) {
+	for name, damage := range map[string]func(b []byte) []byte{
+		"empty":       func(b []byte) []byte { return nil },
+		"cut":         func(b []byte) []byte { return b[:len(b)-1] },
+		"magic":       func(b []byte) []byte { b[0]++; return b },
+		"kind":        func(b []byte) []byte { b[6] = 9; return b },
+		"rows":        func(b []byte) []byte { b[8]++; return b },
+		"many rows":   func(b []byte) []byte { b[10] = 1; return b },
+		"stride":      func(b []byte) []byte { b[12]++; return b },
+		"header size": func(b []byte) []byte { b[14]++; return b },
+		"scores":      func(b []byte) []byte { b[16] += 4; return b },
+		"length":      func(b []byte) []byte { b[28]++; return b },
+	} {
+		b, _ := sampleView(shapes["route"])
+		if _, err := Open(damage(b)); err == nil {
+			t.Errorf("%s: taken", name)
 		}
 	}
 }
 
-func TestAnswer(t *testing.T) {
-	for s := OK; s <= Unsupported; s++ {
-		if a := Pack(s, 42); a.Status() != s || a.Value() != 42 {
-			t.Errorf("Pack(%v) = %v, %d", s, a.Status(), a.Value())
-		}
+// FuzzOpen reads whatever it accepts to its ends.
+func FuzzOpen(f *testing.F) {
+	for _, s := range shapes {
+		b, _ := sampleView(s)
+		f.Add(b)
 	}
-	if s := Answer(5 << 32).Status(); s != BadAnswer {
-		t.Errorf("status 5 = %v, want bad answer", s)
-	}
-	if s := Answer(^uint64(0)).Status(); s != BadAnswer {
-		t.Errorf("all ones = %v, want bad answer", s)
-	}
-	a, r, w, ok := UnpackVerdict(PackVerdict(Shed, 9, 65535))
-	if a != Shed || r != 9 || w != 65535 || !ok {
-		t.Errorf("verdict = %v %d %d %v", a, r, w, ok)
-	}
-	if _, _, _, ok := UnpackVerdict(4); ok {
-		t.Error("action 4 accepted")
-	}
-}
-
-func FuzzReadHeader(f *testing.F) {
-	b, _, _ := sampleView()
-	f.Add(b)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		_, n, err := ReadHeader(b)
-		for i := range n {
-			if err == nil {
-				ReadRow(b, i)
-				Score(b, n, i)
-			}
+		v, err := Open(b)
+		if err != nil {
+			return
+		}
+		for i := range int(v.Count) {
+			v.Row(i)
+		}
+		for i := range int(v.Models) {
+			_ = *v.ModelAt(i)
+		}
+		for i := range int(v.Copies) {
+			_ = *v.CopyAt(i)
+		}
+		if Kind(v.Kind) == Replicate {
+			_ = *v.Step(MaxSteps - 1)
+		} else if len(v.ScoreList()) != int(v.Count) {
+			t.Error("scores are missing")
 		}
 	})
 }
 
-func BenchmarkPutView64(b *testing.B) {
-	buf := make([]byte, Size(64))
-	h, r := Header{Kind: Route}, Row{}
+func TestAnswers(t *testing.T) {
+	a := Pack(OK, 7)
+	if a.Status() != OK || a.Value() != 7 {
+		t.Errorf("Pack = %v %d", a.Status(), a.Value())
+	}
+	for _, bad := range []Answer{Pack(OutOfFuel, 0), Pack(Status(99), 0), ^Answer(0)} {
+		if bad.Status() != BadAnswer {
+			t.Errorf("%#x has status %v", uint64(bad), bad.Status())
+		}
+	}
+	v := PackVerdict(Shed, 200, 6553)
+	if action, reason, wait, ok := UnpackVerdict(v); action != Shed || reason != 200 || wait != 6553 || !ok {
+		t.Errorf("verdict = %v %d %d %t", action, reason, wait, ok)
+	}
+	if _, _, _, ok := UnpackVerdict(4); ok {
+		t.Error("an unknown action is taken")
+	}
+	for _, n := range []string{Route.String(), OK.String(), NotReady.String(), Reject.String(), OpUnload.String(), EventRefused.String()} {
+		if n == "unknown" || n == "unknown status" {
+			t.Error("a name is missing")
+		}
+	}
+	if k, ok := ParseKind("replicate"); k != Replicate || !ok {
+		t.Errorf("ParseKind = %v", k)
+	}
+}
+
+// Writing a view allocates nothing.
+func TestBeginAllocates(t *testing.T) {
+	s := Shape{Kind: Route, Rows: 64, Stride: RowSize}
+	b := make([]byte, s.Size())
+	row := filled[Row](1)
+	if n := testing.AllocsPerRun(100, func() {
+		Begin(b, &s)
+		for i := range s.Rows {
+			PutRow(b, s.Stride, i, &row)
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func BenchmarkBegin64(b *testing.B) {
+	s := Shape{Kind: Route, Rows: 64, Stride: 2 * PartSize}
+	view := make([]byte, s.Size())
+	row := filled[Row](1)
 	for b.Loop() {
-		PutHeader(buf, &h, 64)
-		for i := range 64 {
-			PutRow(buf, i, &r)
+		Begin(view, &s)
+		for i := range s.Rows {
+			*LoadPart(view, HeaderSize+i*s.Stride) = row.RowLoad
+			*SeenPart(view, HeaderSize+i*s.Stride) = row.RowSeen
 		}
 	}
 }

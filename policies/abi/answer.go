@@ -1,36 +1,31 @@
 package abi
 
-// Status is how a decision ended. Values below 16 are the guest's own.
-type Status uint16
-
+// How a decision ended when the guest did not end it itself. Values below 16 are
+// the guest's own.
 const (
-	OK          Status = 0
-	BadRequest  Status = 1 // the guest could not read the view
-	NoCandidate Status = 2 // nothing fits: nobody should serve this
-	Abstain     Status = 3 // no opinion: the built-in decides
-	Unsupported Status = 4 // the guest does not decide this kind
-
 	OutOfFuel Status = 16 // the guest ran over its budget
 	Trapped   Status = 17 // the guest crashed
 	BadAnswer Status = 18 // the answer names a row that is not there or not allowed
 	NotReady  Status = 19 // no instance could be used
 )
 
-var statusNames = map[Status]string{
-	OK: "ok", BadRequest: "bad request", NoCandidate: "no candidate", Abstain: "abstain",
-	Unsupported: "unsupported", OutOfFuel: "out of fuel", Trapped: "trapped",
-	BadAnswer: "bad answer", NotReady: "not ready",
-}
+var hostStatusNames = [...]string{"out of fuel", "trapped", "bad answer", "not ready"}
+
+// statusWords are the guest's statuses as people read them.
+var statusWords = [...]string{"ok", "bad request", "no candidate", "abstain", "unsupported"}
 
 func (s Status) String() string {
-	if n, ok := statusNames[s]; ok {
-		return n
+	switch {
+	case int(s) < len(statusWords):
+		return statusWords[s]
+	case s >= OutOfFuel && int(s-OutOfFuel) < len(hostStatusNames):
+		return hostStatusNames[s-OutOfFuel]
 	}
 	return "unknown status"
 }
 
 // Answer is the i64 a policy returns: status<<32 | value. For route the value
-// is a row index; for admit it is a Verdict.
+// is a row index, for admit a verdict, for replicate the number of steps.
 type Answer uint64
 
 // Pack builds an answer; native policies use it.
@@ -44,29 +39,26 @@ func (a Answer) Status() Status {
 	return BadAnswer
 }
 
-// Value is the row index or the packed verdict.
+// Value is the row index, the packed verdict or the number of steps.
 func (a Answer) Value() uint32 { return uint32(a) }
 
-// Action is what admission says.
-type Action uint8
-
-const (
-	Allow  Action = 0 // now
-	Queue  Action = 1 // when a slot is free
-	Shed   Action = 2 // later: come back after the wait
-	Reject Action = 3 // never
-)
-
 func (a Action) String() string {
-	switch a {
-	case Allow:
-		return "allow"
-	case Queue:
-		return "queue"
-	case Shed:
-		return "shed"
-	case Reject:
-		return "reject"
+	if int(a) < len(ActionNames) {
+		return ActionNames[a].Name
+	}
+	return "unknown"
+}
+
+func (o Op) String() string {
+	if o > 0 && int(o) <= len(OpNames) {
+		return OpNames[o-1].Name
+	}
+	return "unknown"
+}
+
+func (e EventKind) String() string {
+	if e > 0 && int(e) <= len(EventNames) {
+		return EventNames[e-1].Name
 	}
 	return "unknown"
 }

@@ -1,184 +1,185 @@
 package abi
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
+	"unsafe"
 )
 
-var le = binary.LittleEndian
+// The generated structs lie in memory as the interface lays them out, which
+// makes writing a view a matter of filling in fields where the policy reads
+// them. It takes a little-endian processor; bigendian.go keeps others out.
 
-// Header is the request part of a view. Units are those of the layout table.
-type Header struct {
-	Kind      Kind
-	Now       uint64 // µs
-	Seed      uint64
-	Request   uint64
-	Model     uint64
-	Tenant    uint64
-	Prompt    uint32 // tokens
-	MaxOut    uint32 // tokens
-	ExpectOut uint32 // tokens
-	Priority  int32
-	Deadline  uint32 // ms left, 0 none
-	Flags     uint32
-	Attempt   uint32
-	Hops      uint32
-	SelfRow   uint32
+// Shape is what a view consists of.
+type Shape struct {
+	Kind   Kind
+	Rows   int // at most MaxRows, for replicate MaxNodes
+	Stride int // bytes per row: a multiple of PartSize up to RowSize
+	Models int // at most MaxModels; replicate only
+	Copies int // at most MaxCopies; replicate only
+	Ext    int // bytes, at most MaxExt
 }
 
-// Row is one candidate (route) or this node (admit).
-type Row struct {
-	Node       uint64
-	Flags      uint32
-	RTT        uint32 // µs
-	RTTAge     uint32 // ms
-	Queued     uint32
-	Running    uint32
-	Slots      uint32
-	LoadAge    uint32 // ms
-	SentSince  uint32
-	InFlight   uint32
-	Prefill    uint32 // ns per prompt token
-	Decode     uint32 // µs per output token
-	SpeedAge   uint32 // ms
-	Prefix     uint32 // tokens
-	Errors     uint32 // per thousand
-	ErrorsAge  uint32 // ms
-	MemFree    uint32 // MiB
-	MemFreeAge uint32 // ms
-	Zone       uint32
-}
+// Size is the length in bytes of a view.
+func (s *Shape) Size() int { return s.ext() + s.Ext }
 
-// Size is the length in bytes of a view of n rows without extension.
-func Size(n int) int { return HeaderSize + n*(RowSize+scoreSize) }
+func (s *Shape) models() int { return HeaderSize + s.Rows*s.Stride }
+func (s *Shape) copies() int { return s.models() + s.Models*ModelSize }
+func (s *Shape) scores() int { return s.copies() + s.Copies*CopySize }
 
-// PutHeader writes the header of a view of n rows into b, which must hold
-// Size(n) bytes, and sets every score to Never.
-func PutHeader(b []byte, h *Header, n int) {
-	size := Size(n)
-	scores := HeaderSize + n*RowSize
-	for s := b[scores:size]; len(s) >= scoreSize; s = s[scoreSize:] {
-		le.PutUint32(s, Never)
+func (s *Shape) ext() int {
+	if s.Kind == Replicate {
+		return s.scores() + MaxSteps*StepSize
 	}
-	b = b[:HeaderSize]
-	le.PutUint32(b[offMagic:], Magic)
-	le.PutUint16(b[offMinor:], Minor)
-	le.PutUint16(b[offKind:], uint16(h.Kind))
-	le.PutUint32(b[offCount:], uint32(n))
-	le.PutUint16(b[offStride:], RowSize)
-	le.PutUint16(b[offHeader:], HeaderSize)
-	le.PutUint32(b[offScores:], uint32(scores))
-	le.PutUint32(b[offExt:], 0)
-	le.PutUint32(b[offExtLen:], 0)
-	le.PutUint32(b[offLen:], uint32(size))
-	le.PutUint64(b[offNow:], h.Now)
-	le.PutUint64(b[offSeed:], h.Seed)
-	le.PutUint64(b[offRequest:], h.Request)
-	le.PutUint64(b[offModel:], h.Model)
-	le.PutUint64(b[offTenant:], h.Tenant)
-	le.PutUint32(b[offPrompt:], h.Prompt)
-	le.PutUint32(b[offMaxOut:], h.MaxOut)
-	le.PutUint32(b[offExpectOut:], h.ExpectOut)
-	le.PutUint32(b[offPriority:], uint32(h.Priority))
-	le.PutUint32(b[offDeadline:], h.Deadline)
-	le.PutUint32(b[offReqFlags:], h.Flags)
-	le.PutUint32(b[offAttempt:], h.Attempt)
-	le.PutUint32(b[offHops:], h.Hops)
-	le.PutUint32(b[offSelfRow:], h.SelfRow)
-	le.PutUint32(b[offHdrReserve:], 0)
+	return (s.scores() + s.Rows*scoreSize + 7) &^ 7
 }
 
-// PutRow writes row i of a view begun with PutHeader.
-func PutRow(b []byte, i int, r *Row) {
-	b = b[HeaderSize+i*RowSize:][:RowSize]
-	le.PutUint64(b[rowNode:], r.Node)
-	le.PutUint32(b[rowFlags:], r.Flags)
-	le.PutUint32(b[rowRTT:], r.RTT)
-	le.PutUint32(b[rowRTTAge:], r.RTTAge)
-	le.PutUint32(b[rowQueued:], r.Queued)
-	le.PutUint32(b[rowRunning:], r.Running)
-	le.PutUint32(b[rowSlots:], r.Slots)
-	le.PutUint32(b[rowLoadAge:], r.LoadAge)
-	le.PutUint32(b[rowSentSince:], r.SentSince)
-	le.PutUint32(b[rowInFlight:], r.InFlight)
-	le.PutUint32(b[rowPrefill:], r.Prefill)
-	le.PutUint32(b[rowDecode:], r.Decode)
-	le.PutUint32(b[rowSpeedAge:], r.SpeedAge)
-	le.PutUint32(b[rowPrefix:], r.Prefix)
-	le.PutUint32(b[rowErrors:], r.Errors)
-	le.PutUint32(b[rowErrorsAge:], r.ErrorsAge)
-	le.PutUint32(b[rowMemFree:], r.MemFree)
-	le.PutUint32(b[rowMemFreeAge:], r.MemFreeAge)
-	le.PutUint32(b[rowZone:], r.Zone)
+// Size is the length of a view of whole rows.
+func Size(k Kind, rows int) int {
+	s := Shape{Kind: k, Rows: rows, Stride: RowSize}
+	return s.Size()
 }
 
-// Score is what the guest wrote for row i of a view of n rows; lower is better.
-func Score(b []byte, n, i int) uint32 {
-	return le.Uint32(b[HeaderSize+n*RowSize+i*scoreSize:])
+// Begin writes into b, which must hold s.Size() bytes and lie at a multiple of
+// 8, what describes the view, sets every score to Never, and returns the header
+// for the rest to be filled in. Rows are left as they are.
+func Begin(b []byte, s *Shape) *Header {
+	size, scores := s.Size(), s.scores()
+	b = b[:size]
+	h := at[Header](b, 0)
+	*h = Header{
+		Magic: Magic, Minor: Minor, Kind: uint16(s.Kind), Count: uint32(s.Rows),
+		Stride: uint16(s.Stride), Header: HeaderSize, Scores: uint32(scores), Length: uint32(size),
+	}
+	if s.Ext > 0 {
+		h.Ext, h.ExtLen = uint32(s.ext()), uint32(s.Ext)
+	}
+	if s.Kind == Replicate {
+		h.ModelsAt, h.Models, h.ModelStride = uint32(s.models()), uint16(s.Models), ModelSize
+		h.CopiesAt, h.Copies, h.CopyStride = uint32(s.copies()), uint16(s.Copies), CopySize
+		clear(b[scores:s.ext()])
+		return h
+	}
+	list := Scores(b, s.Rows, s.Stride)
+	for i := range list {
+		list[i] = Never
+	}
+	return h
 }
 
-// PutScore writes a score as a guest would; native policies use it.
-func PutScore(b []byte, n, i int, score uint32) {
-	le.PutUint32(b[HeaderSize+n*RowSize+i*scoreSize:], score)
+// at is the value that lies at offset off of b.
+func at[T any](b []byte, off int) *T {
+	var v T
+	_ = b[off : off+int(unsafe.Sizeof(v))]
+	return (*T)(unsafe.Pointer(unsafe.SliceData(b[off:])))
 }
+
+// LoadPart is the first part of the row at offset off.
+func LoadPart(b []byte, off int) *RowLoad { return at[RowLoad](b, off) }
+
+// SeenPart is the second part of the row at offset off, which has it at a stride
+// of two parts or more.
+func SeenPart(b []byte, off int) *RowSeen { return at[RowSeen](b, off+PartSize) }
+
+// PutRow writes as much of row i as the stride holds.
+func PutRow(b []byte, stride, i int, r *Row) {
+	copy(b[HeaderSize+i*stride:][:stride], unsafe.Slice((*byte)(unsafe.Pointer(r)), RowSize))
+}
+
+// PutModel and PutCopy write an entry of a replicate view's tables.
+func PutModel(b []byte, h *Header, i int, m *Model) { *at[Model](b, int(h.ModelsAt)+i*ModelSize) = *m }
+func PutCopy(b []byte, h *Header, i int, c *Copy)   { *at[Copy](b, int(h.CopiesAt)+i*CopySize) = *c }
+
+// Bytes is the event as omx_event reads it; valid as long as e is.
+func (e *Event) Bytes() []byte { return unsafe.Slice((*byte)(unsafe.Pointer(e)), EventSize) }
 
 // ErrView says that bytes are not a view this version wrote.
 var ErrView = errors.New("not an omx1 view")
 
-// ReadHeader decodes a header and the row count, checking that b holds the
-// whole view and that its rows have this version's stride.
-func ReadHeader(b []byte) (h Header, n int, err error) {
-	if len(b) < HeaderSize || le.Uint32(b[offMagic:]) != Magic {
-		return h, 0, ErrView
-	}
-	count := le.Uint32(b[offCount:])
-	if count > MaxRows || le.Uint16(b[offStride:]) != RowSize || le.Uint16(b[offHeader:]) != HeaderSize {
-		return h, 0, fmt.Errorf("%w: %d rows of %d bytes", ErrView, count, le.Uint16(b[offStride:]))
-	}
-	if n = int(count); len(b) < Size(n) {
-		return h, 0, fmt.Errorf("%w: %d of %d bytes", ErrView, len(b), Size(n))
-	}
-	return Header{
-		Kind:      Kind(le.Uint16(b[offKind:])),
-		Now:       le.Uint64(b[offNow:]),
-		Seed:      le.Uint64(b[offSeed:]),
-		Request:   le.Uint64(b[offRequest:]),
-		Model:     le.Uint64(b[offModel:]),
-		Tenant:    le.Uint64(b[offTenant:]),
-		Prompt:    le.Uint32(b[offPrompt:]),
-		MaxOut:    le.Uint32(b[offMaxOut:]),
-		ExpectOut: le.Uint32(b[offExpectOut:]),
-		Priority:  int32(le.Uint32(b[offPriority:])),
-		Deadline:  le.Uint32(b[offDeadline:]),
-		Flags:     le.Uint32(b[offReqFlags:]),
-		Attempt:   le.Uint32(b[offAttempt:]),
-		Hops:      le.Uint32(b[offHops:]),
-		SelfRow:   le.Uint32(b[offSelfRow:]),
-	}, n, nil
+// View is a view that was checked: all it describes is there.
+type View struct {
+	*Header
+	b []byte
 }
 
-// ReadRow decodes row i of a view whose header ReadHeader accepted.
-func ReadRow(b []byte, i int) (r Row) {
-	b = b[HeaderSize+i*RowSize:][:RowSize]
-	r.Node = le.Uint64(b[rowNode:])
-	r.Flags = le.Uint32(b[rowFlags:])
-	r.RTT = le.Uint32(b[rowRTT:])
-	r.RTTAge = le.Uint32(b[rowRTTAge:])
-	r.Queued = le.Uint32(b[rowQueued:])
-	r.Running = le.Uint32(b[rowRunning:])
-	r.Slots = le.Uint32(b[rowSlots:])
-	r.LoadAge = le.Uint32(b[rowLoadAge:])
-	r.SentSince = le.Uint32(b[rowSentSince:])
-	r.InFlight = le.Uint32(b[rowInFlight:])
-	r.Prefill = le.Uint32(b[rowPrefill:])
-	r.Decode = le.Uint32(b[rowDecode:])
-	r.SpeedAge = le.Uint32(b[rowSpeedAge:])
-	r.Prefix = le.Uint32(b[rowPrefix:])
-	r.Errors = le.Uint32(b[rowErrors:])
-	r.ErrorsAge = le.Uint32(b[rowErrorsAge:])
-	r.MemFree = le.Uint32(b[rowMemFree:])
-	r.MemFreeAge = le.Uint32(b[rowMemFreeAge:])
-	r.Zone = le.Uint32(b[rowZone:])
+// Open checks that b begins with a view of this version and gives access to it,
+// in place if b lies at a multiple of 8, else to a copy.
+func Open(b []byte) (View, error) {
+	if len(b) < HeaderSize {
+		return View{}, ErrView
+	}
+	if uintptr(unsafe.Pointer(unsafe.SliceData(b)))%8 != 0 {
+		b = append(make([]byte, 0, len(b)), b...)
+	}
+	h := at[Header](b, 0)
+	s, err := h.shape()
+	if err != nil {
+		return View{}, err
+	}
+	if uint64(h.Length) > uint64(len(b)) {
+		return View{}, fmt.Errorf("%w: %d of %d bytes", ErrView, len(b), h.Length)
+	}
+	return View{h, b[:s.Size()]}, nil
+}
+
+// shape reads back what Begin was given.
+func (h *Header) shape() (s Shape, err error) {
+	s = Shape{Kind: Kind(h.Kind), Rows: int(h.Count), Stride: int(h.Stride), Models: int(h.Models), Copies: int(h.Copies), Ext: int(h.ExtLen)}
+	switch {
+	case h.Magic != Magic || h.Header != HeaderSize || s.Kind < Admit || s.Kind > Replicate:
+		return s, ErrView
+	case h.Count > MaxRows || s.Kind == Replicate && h.Count > MaxNodes || h.Models > MaxModels || h.Copies > MaxCopies || h.ExtLen > MaxExt:
+		return s, fmt.Errorf("%w: it has too many rows", ErrView)
+	case s.Stride%PartSize != 0 || s.Stride < PartSize || s.Stride > RowSize:
+		return s, fmt.Errorf("%w: rows of %d bytes", ErrView, s.Stride)
+	case s.Kind != Replicate && (s.Models != 0 || s.Copies != 0):
+		return s, ErrView
+	case s.Kind == Replicate && (int(h.ModelsAt) != s.models() || int(h.CopiesAt) != s.copies() || h.ModelStride != ModelSize || h.CopyStride != CopySize):
+		return s, ErrView
+	case int(h.Scores) != s.scores() || int(h.Length) != s.Size() || s.Ext > 0 && int(h.Ext) != s.ext() || s.Ext == 0 && h.Ext != 0:
+		return s, fmt.Errorf("%w: its parts do not lie where they must", ErrView)
+	}
+	return s, nil
+}
+
+// Bytes is the whole view.
+func (v View) Bytes() []byte { return v.b }
+
+// Row is row i; parts beyond the stride are zero, that is: never sampled.
+func (v View) Row(i int) (r Row) {
+	stride := int(v.Stride)
+	copy(unsafe.Slice((*byte)(unsafe.Pointer(&r)), RowSize), v.b[HeaderSize+i*stride:][:stride])
 	return r
 }
+
+// ModelAt and CopyAt are entries of a replicate view.
+func (v View) ModelAt(i int) *Model { return at[Model](v.b[:v.CopiesAt], int(v.ModelsAt)+i*ModelSize) }
+func (v View) CopyAt(i int) *Copy   { return at[Copy](v.b[:v.Scores], int(v.CopiesAt)+i*CopySize) }
+
+// ScoreList is what the policy wrote for the rows; lower is better.
+func (v View) ScoreList() []uint32 {
+	return Scores(v.b, int(v.Count), int(v.Stride))
+}
+
+// Step is step i of a replication answer.
+func (v View) Step(i int) *Step { return at[Step](v.b, int(v.Header.Scores)+i*StepSize) }
+
+// Scores is the list of a route view of that shape, for the host that began it.
+func Scores(b []byte, rows, stride int) []uint32 {
+	if rows == 0 {
+		return nil
+	}
+	off := HeaderSize + rows*stride
+	_ = b[off : off+rows*scoreSize]
+	return unsafe.Slice((*uint32)(unsafe.Pointer(unsafe.SliceData(b[off:]))), rows)
+}
+
+// Results is the part of a view of that shape in which a policy writes: scores
+// or steps.
+func (s *Shape) Results(b []byte) []byte { return b[s.scores():s.ext()] }
+
+// HeaderAt is the header at the start of b, unchecked.
+func HeaderAt(b []byte) *Header { return at[Header](b, 0) }
+
+// EventAt is the event at the start of b.
+func EventAt(b []byte) *Event { return at[Event](b, 0) }
