@@ -2,6 +2,7 @@ package policies
 
 // The policies that decide where the operator names none.
 const (
-	DefaultRoute = "expected-time"
-	DefaultAdmit = "bounded-queue"
+	DefaultAdmit     = "free-slot"
+	DefaultRoute     = "prefix-affinity"
+	DefaultReplicate = "keep-n"
 )

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"omx/policies/abi"
+	"omx/wasm"
 )
 
 // The examples of ABI.md compile, load and send a request to the nearest node.
@@ -16,7 +17,7 @@ func TestExamples(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sdk, err := os.ReadFile("assembly/omx.ts")
+	sdk, err := os.ReadFile("sdk/assemblyscript/omx.ts")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +46,11 @@ func TestExamples(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			a, scores := decide(t, load(t, code), abi.Route, abi.Header{}, []abi.Row{{RTT: 7}, {RTT: 3}, {RTT: 5}})
+			i, err := newHost(t, wasm.Config{}).Load(t.Context(), language, code, wasm.Limits{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			a, scores := guestOf(t, abi.Route, i).decide(nil, nodes(3, func(i int, r *abi.Row) { r.RTT = []uint32{7, 3, 5}[i] }))
 			if a != abi.Pack(abi.OK, 1) || scores[0] != 7 || scores[2] != 5 {
 				t.Errorf("answer %#x, scores %d", a, scores)
 			}

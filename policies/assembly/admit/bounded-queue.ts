@@ -1,6 +1,6 @@
 // bounded-queue: a request may wait while fewer than four per slot do.
 //
-//   no figures for the model here     allow: it is not served here
+//   no figures for the model here         allow: it is not served here
 //   queued + running + sentSince < slots  allow
 //   queued + sentSince < 4 × slots        queue
 //   else                                  shed, reason 1: come back after
@@ -8,23 +8,24 @@
 //
 // wait is the time of one request, after which a place in the queue is free. A
 // queue that is bounded by its length keeps the waiting time bounded as well:
-// four services for those at its end. Nothing is rejected for good.
-import { open, row, answer, verdict, ALLOW, QUEUE, SHED, BAD_REQUEST, NONE } from "../omx";
-export { omx_abi, omx_buf } from "../omx";
+// four services for those at its end. Nothing is rejected for good. The oldest
+// rule there is: A. K. Erlang's loss formula (1917) is about a queue of none.
+//
+// Use it for one node alone; in a mesh, free-slot sends requests on that would
+// wait here while another node is idle.
+import { open, answer, verdict, ALLOW, QUEUE, SHED, BAD_REQUEST, SEEN_PART } from "../../sdk/assemblyscript/omx";
+import { FULL, busy, comeBack } from "../gate";
+export { omx_abi, omx_buf } from "../../sdk/assemblyscript/omx";
 
 const FACTOR: u64 = 4; // requests that may wait per slot
-const DECODE: u64 = 100_000; // µs per output token, if never measured
-const REASON_FULL: u32 = 1;
+
+export function omx_wants(kind: u32): u64 { return SEEN_PART; }
 
 export function omx_admit(view: usize, length: u32): u64 {
   const h = open(view, length);
   if (h == null || h.count == 0) return answer(BAD_REQUEST);
-  const r = row(h, 0);
-  if (r.loadAge == NONE || r.slots == 0) return verdict(ALLOW);
-  const waiting = <u64>r.queued + r.sentSince;
-  if (waiting + r.running < r.slots) return verdict(ALLOW);
-  if (waiting < FACTOR * r.slots) return verdict(QUEUE);
-  const decode: u64 = r.speedAge == NONE ? DECODE : r.decode;
-  const tenths = (<u64>h.expectOut * decode) / 100_000;
-  return verdict(SHED, REASON_FULL, <u32>min(max(tenths, 10), 300));
+  const r = h.row(0);
+  if (r.loadAt == 0 || r.slots == 0 || !busy(r)) return verdict(ALLOW);
+  if (<u64>r.queued + r.sentSince < FACTOR * r.slots) return verdict(QUEUE);
+  return verdict(SHED, FULL, comeBack(h, r));
 }
