@@ -2,6 +2,7 @@ package wasm
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"omx/policies"
@@ -21,21 +22,16 @@ func BenchmarkRoute(b *testing.B) {
 	for _, guard := range []string{"metered", "plain"} {
 		for _, rows := range []int{8, 64, 512, 4096} {
 			i := loadBuiltin(b, "expected-time", guard == "metered")
-			view, err := i.View(abi.Route, rows)
-			if err != nil {
-				b.Fatal(err)
-			}
-			rs := sampleRows(view, abi.Route, rows)
-			h, _, _ := abi.ReadHeader(view)
+			view := slices.Clone(sample(b, i, abi.Route, rows))
 			b.Run(fmt.Sprintf("%s/encode/%d", guard, rows), func(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {
-					decideRoute(b, i, &h, rs)
+					decideOn(b, i, view)
 				}
 			})
 			b.Run(fmt.Sprintf("%s/call/%d", guard, rows), func(b *testing.B) {
 				for b.Loop() {
-					if _, _, err := i.Call(abi.Route, len(view)); err != nil {
+					if _, _, err := i.Call(abi.Route, len(view), rows); err != nil {
 						b.Fatal(err)
 					}
 				}
@@ -47,21 +43,11 @@ func BenchmarkRoute(b *testing.B) {
 func BenchmarkAdmit(b *testing.B) {
 	for _, guard := range []string{"metered", "plain"} {
 		i := loadBuiltin(b, "bounded-queue", guard == "metered")
-		view, err := i.View(abi.Admit, 1)
-		if err != nil {
-			b.Fatal(err)
-		}
-		rows := sampleRows(view, abi.Admit, 1)
-		h, _, _ := abi.ReadHeader(view)
+		view := slices.Clone(sample(b, i, abi.Admit, 1))
 		b.Run(guard, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				v, _ := i.View(abi.Admit, 1)
-				abi.PutHeader(v, &h, 1)
-				abi.PutRow(v, 0, &rows[0])
-				if _, _, err := i.Call(abi.Admit, len(v)); err != nil {
-					b.Fatal(err)
-				}
+				decideOn(b, i, view)
 			}
 		})
 	}
@@ -79,16 +65,27 @@ func BenchmarkLoad(b *testing.B) {
 	}
 }
 
-func decideRoute(t testing.TB, i *Instance, h *abi.Header, rows []abi.Row) abi.Answer {
-	v, err := i.View(abi.Route, len(rows))
+// decideOn has a policy decide on a view that is written as the host does: the
+// header, and row by row the parts that the policy wants.
+func decideOn(t testing.TB, i *Instance, from []byte) abi.Answer {
+	h := abi.HeaderAt(from)
+	k, rows, stride := abi.Kind(h.Kind), int(h.Count), int(h.Stride)
+	shape := abi.Shape{Kind: k, Rows: rows, Stride: stride}
+	v, err := i.View(k, len(from))
 	if err != nil {
 		t.Fatal(err)
 	}
-	abi.PutHeader(v, h, len(rows))
-	for n := range rows {
-		abi.PutRow(v, n, &rows[n])
+	begun := abi.Begin(v, &shape)
+	seed := begun.Seed
+	*begun = *h
+	begun.Seed += seed
+	for off := abi.HeaderSize; off < abi.HeaderSize+rows*stride; off += stride {
+		*abi.LoadPart(v, off) = *abi.LoadPart(from, off)
+		if stride > abi.PartSize {
+			*abi.SeenPart(v, off) = *abi.SeenPart(from, off)
+		}
 	}
-	a, _, err := i.Call(abi.Route, len(v))
+	a, _, err := i.Call(k, len(v), rows)
 	if err != nil {
 		t.Fatal(err)
 	}

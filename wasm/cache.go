@@ -19,39 +19,43 @@ const (
 	maxCached = 32
 )
 
-func prepareCache(dir string) error {
-	return os.MkdirAll(filepath.Join(dir, cacheFormat), 0o700)
+func (h *Host) prepareCache() error { return os.MkdirAll(h.cacheRoot(), 0o700) }
+
+// cacheRoot is another folder for every program, metering and engine.
+func (h *Host) cacheRoot() string {
+	version := sha256.Sum256([]byte(h.config.Version))
+	return filepath.Join(h.config.CacheDir, cacheFormat+"-"+hex.EncodeToString(version[:8]))
 }
 
-// compile sets up the instance's runtime and compiles the module in it, through
+// compile sets up the module's runtime and compiles the module in it, through
 // the cache folder if there is one. The engine checks cached code by a checksum
 // and gives up when that is wrong; then the entry is thrown away and made again.
-func (h *Host) compile(ctx context.Context, i *Instance, rc wazero.RuntimeConfig, metered []byte) (wazero.CompiledModule, error) {
+func (h *Host) compile(ctx context.Context, m *Module, rc wazero.RuntimeConfig, metered []byte) (wazero.CompiledModule, error) {
 	if h.config.CacheDir == "" {
-		i.runtime = wazero.NewRuntimeWithConfig(ctx, rc)
-		return i.runtime.CompileModule(ctx, metered)
+		m.runtime = wazero.NewRuntimeWithConfig(ctx, rc)
+		return m.runtime.CompileModule(ctx, metered)
 	}
-	root := filepath.Join(h.config.CacheDir, cacheFormat)
+	root := h.cacheRoot()
 	digest := sha256.Sum256(metered)
 	dir := filepath.Join(root, hex.EncodeToString(digest[:]))
 	trimCache(root, filepath.Base(dir))
-	compiled, err := i.compileIn(ctx, rc, dir, metered)
+	compiled, err := m.compileIn(ctx, rc, dir, metered)
 	if err == nil {
 		return compiled, nil
 	}
-	if err := errors.Join(i.release(), os.RemoveAll(dir)); err != nil {
+	if err := errors.Join(m.release(), os.RemoveAll(dir)); err != nil {
 		return nil, err
 	}
-	return i.compileIn(ctx, rc, dir, metered)
+	return m.compileIn(ctx, rc, dir, metered)
 }
 
-func (i *Instance) compileIn(ctx context.Context, rc wazero.RuntimeConfig, dir string, metered []byte) (wazero.CompiledModule, error) {
+func (m *Module) compileIn(ctx context.Context, rc wazero.RuntimeConfig, dir string, metered []byte) (wazero.CompiledModule, error) {
 	var err error
-	if i.cache, err = wazero.NewCompilationCacheWithDir(dir); err != nil {
+	if m.cache, err = wazero.NewCompilationCacheWithDir(dir); err != nil {
 		return nil, err
 	}
-	i.runtime = wazero.NewRuntimeWithConfig(ctx, rc.WithCompilationCache(i.cache))
-	return i.runtime.CompileModule(ctx, metered)
+	m.runtime = wazero.NewRuntimeWithConfig(ctx, rc.WithCompilationCache(m.cache))
+	return m.runtime.CompileModule(ctx, metered)
 }
 
 // trimCache removes entries beyond maxCached, but not keep. Which ones does not

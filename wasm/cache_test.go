@@ -67,15 +67,16 @@ func TestCache(t *testing.T) {
 
 func TestCacheIsBounded(t *testing.T) {
 	dir := t.TempDir()
+	root := newHost(t, Config{CacheDir: dir}).cacheRoot()
 	for n := range 2 * maxCached {
-		if err := os.MkdirAll(filepath.Join(dir, cacheFormat, fmt.Sprint(n)), 0o700); err != nil {
+		if err := os.MkdirAll(filepath.Join(root, fmt.Sprint(n)), 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if _, err := newHost(t, Config{CacheDir: dir}).Load(t.Context(), "nearest", builtin(t, "nearest"), Limits{}); err != nil {
 		t.Fatal(err)
 	}
-	left, err := os.ReadDir(filepath.Join(dir, cacheFormat))
+	left, err := os.ReadDir(root)
 	if err != nil || len(left) != maxCached+1 {
 		t.Errorf("%d entries left, %v", len(left), err)
 	}

@@ -3,6 +3,7 @@ package wasm
 import (
 	"context"
 	"encoding/hex"
+	"encoding/json"
 	"slices"
 	"time"
 
@@ -11,19 +12,20 @@ import (
 
 // Report is what Check finds out about a module.
 type Report struct {
-	Digest   string   `json:"digest"` // SHA-256, hexadecimal
-	Bytes    int      `json:"bytes"`
-	Metered  int      `json:"metered_bytes"`
-	Kinds    []string `json:"kinds"`
-	ABI      [2]int   `json:"abi"`          // major, minor
-	Imports  []string `json:"imports"`      // module.name; empty for a module that is accepted
-	Pages    uint32   `json:"memory_pages"` // of 64 KiB, at the start
-	MaxPages uint32   `json:"max_pages"`    // it may grow to
-	Samples  []Sample `json:"samples"`
+	Digest   string          `json:"digest"` // SHA-256, hexadecimal
+	Bytes    int             `json:"bytes"`
+	Metered  int             `json:"metered_bytes"`
+	Kinds    []string        `json:"kinds"`
+	ABI      [2]int          `json:"abi"`                // major, minor
+	Imports  []string        `json:"imports"`            // module.name
+	Metadata json.RawMessage `json:"metadata,omitempty"` // what it says of itself
+	Pages    uint32          `json:"memory_pages"`       // of 64 KiB, at the start
+	MaxPages uint32          `json:"max_pages"`          // it may grow to
+	Samples  []Trial         `json:"samples"`
 }
 
-// Sample is what one decision on a sample view cost.
-type Sample struct {
+// Trial is what one decision on a sample view cost.
+type Trial struct {
 	Kind   string        `json:"kind"`
 	Rows   int           `json:"rows"`
 	Status string        `json:"status"`
@@ -48,24 +50,18 @@ func Check(ctx context.Context, code []byte, lim Limits, clock func() time.Durat
 	if err != nil {
 		return rep, err
 	}
-	for _, e := range m.imports {
-		rep.Imports = append(rep.Imports, e.module+"."+e.name)
-	}
+	rep.Imports = m.importNames()
 	h, err := NewHost(ctx, Config{})
 	if err != nil {
 		return rep, err
 	}
 	defer h.Close(ctx)
-	size := func(m *module, lim *Limits) ([]byte, error) {
-		b, err := m.meter(lim)
-		rep.Metered = len(b)
-		return b, err
-	}
-	i, err := h.load(ctx, "check", code, lim, size)
+	i, err := h.Load(ctx, "check", code, lim)
 	if err != nil {
 		return rep, err
 	}
 	info := i.Info()
+	rep.Metered, rep.Metadata = info.Metered, info.Metadata
 	rep.Digest = hex.EncodeToString(info.Digest[:])
 	rep.ABI = [2]int{int(info.Major), int(info.Minor)}
 	rep.Pages, rep.MaxPages = info.MemoryPages, i.lim.MemoryPages
@@ -78,10 +74,10 @@ func Check(ctx context.Context, code []byte, lim Limits, clock func() time.Durat
 		}
 		rep.Kinds = append(rep.Kinds, d.kind.String())
 		for _, rows := range []int{1, 8, 64} {
-			if rows > d.rows {
+			if rows > rowsOf(d.kind, rows) {
 				break
 			}
-			s, err := i.sample(d.kind, rows, clock)
+			s, err := i.trial(d.kind, rows, clock)
 			if err != nil {
 				return rep, refuse("fails on a sample view of %d rows: %w", rows, err)
 			}
@@ -91,16 +87,18 @@ func Check(ctx context.Context, code []byte, lim Limits, clock func() time.Durat
 	return rep, nil
 }
 
-func (i *Instance) sample(k abi.Kind, rows int, clock func() time.Duration) (Sample, error) {
+func (i *Instance) trial(k abi.Kind, rows int, clock func() time.Duration) (Trial, error) {
 	a, fuel, err := i.try(k, rows)
-	s := Sample{Kind: k.String(), Rows: rows, Status: a.Status().String(), Value: a.Value(), Fuel: fuel, Budget: i.lim.fuel(abi.Size(rows))}
+	stride, _ := i.Wants(k)
+	shape := sampleShape(k, rows, stride)
+	s := Trial{Kind: k.String(), Rows: rows, Status: a.Status().String(), Value: a.Value(), Fuel: fuel, Budget: i.lim.fuel(k, rows)}
 	if err != nil || clock == nil {
 		return s, err
 	}
 	for range timedRounds {
 		start := clock()
 		for range timedCalls {
-			if _, _, err := i.Call(k, abi.Size(rows)); err != nil {
+			if _, _, err := i.Call(k, shape.Size(), rows); err != nil {
 				return s, err
 			}
 		}

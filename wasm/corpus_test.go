@@ -31,7 +31,7 @@ func corpus(t testing.TB, group string) map[string][]byte {
 func TestLoadRefuses(t *testing.T) {
 	// What the message must say: the fault, and where one can do something, what.
 	want := map[string]string{
-		"wasi":            "imports wasi_snapshot_preview1.random_get (function): a policy may import nothing; build for a target without a system",
+		"wasi":            "imports wasi_snapshot_preview1.sock_accept, env.now: granted are omx1.log, omx1.count and a part of wasi_snapshot_preview1 (see policies/ABI.md); a policy has no files",
 		"abort":           "build with --use abort=",
 		"imported-memory": "imports env.memory (memory)",
 		"no-memory":       `exported as "memory"`,
@@ -49,7 +49,7 @@ func TestLoadRefuses(t *testing.T) {
 		"wrong-type":      "exports omx_route(i32) -> (i32): it must be omx_route(i32, i32) -> (i64)",
 		"far-area":        "reach beyond the memory",
 		"odd-area":        "not a multiple of 8",
-		"no-area":         "omx_buf refuses 64 rows of kind route",
+		"no-area":         "omx_buf refuses 32768 bytes for kind 2",
 		"start-spins":     "does not start",
 		"start-traps":     "does not start: start function[3] failed: wasm error: unreachable",
 		"abi-spins":       "fails in omx_abi: out of fuel",
@@ -127,6 +127,10 @@ func TestRunaways(t *testing.T) {
 		"scribble":    {answer: 0},
 		"move":        {answer: 0},
 		"stubborn":    {answer: 0},
+		"log-flood":   {err: ErrOutOfFuel},
+		"exits":       {err: ErrTrap},
+		"admit-traps": {err: ErrTrap},
+		"tables":      {err: ErrOutOfFuel},
 	}
 	modules := corpus(t, "run")
 	for _, interpreter := range []bool{false, true} {
@@ -141,21 +145,22 @@ func TestRunaways(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 				continue
 			}
+			kind := i.Info().Kinds[0]
 			a, fuel, err := retry(t, i)
 			if !errors.Is(err, want.err) || err == nil && a != want.answer {
 				t.Errorf("%s: answer %#x, error %v; want %#x, %v", name, a, err, want.answer, want.err)
 			}
-			if budget := i.lim.fuel(abi.Size(8)); fuel == 0 || fuel > budget || want.err == ErrOutOfFuel && fuel != budget {
+			if budget := i.lim.fuel(kind, 8); fuel == 0 || fuel > budget || want.err == ErrOutOfFuel && fuel != budget {
 				t.Errorf("%s: used %d of %d", name, fuel, budget)
 			}
 			if i.Spoiled() != (want.err != nil) {
 				t.Errorf("%s: spoiled %v after %v", name, i.Spoiled(), err)
 			}
 			if want.err != nil {
-				if _, _, err := i.Call(abi.Route, abi.Size(8)); !errors.Is(err, ErrSpoiled) || !errors.Is(err, want.err) {
+				if _, _, err := i.Call(kind, abi.Size(kind, 8), 8); !errors.Is(err, ErrSpoiled) || !errors.Is(err, want.err) {
 					t.Errorf("%s: call after it was spoiled: %v", name, err)
 				}
-				if _, err := i.View(abi.Route, 8); !errors.Is(err, ErrSpoiled) {
+				if _, err := i.View(kind, abi.Size(kind, 8)); !errors.Is(err, ErrSpoiled) {
 					t.Errorf("%s: view after it was spoiled: %v", name, err)
 				}
 			}
@@ -166,15 +171,14 @@ func TestRunaways(t *testing.T) {
 // retry calls a module of the run corpus so that it misbehaves.
 func retry(t testing.TB, i *Instance) (abi.Answer, uint64, error) {
 	t.Helper()
-	v, err := i.View(abi.Route, 8)
+	kind := i.Info().Kinds[0]
+	v, err := i.View(kind, abi.Size(kind, 8))
 	if err != nil {
 		t.Fatal(err)
 	}
-	abi.PutHeader(v, &abi.Header{Kind: abi.Route, Attempt: 1}, 8)
-	for n := range 8 {
-		abi.PutRow(v, n, &abi.Row{})
-	}
-	return i.Call(abi.Route, len(v))
+	clear(v)
+	abi.Begin(v, &abi.Shape{Kind: kind, Rows: 8, Stride: abi.RowSize}).Attempt = 1
+	return i.Call(kind, len(v), 8)
 }
 
 func TestGrowthIsBounded(t *testing.T) {
@@ -182,7 +186,7 @@ func TestGrowthIsBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	before, err := i.View(abi.Route, 8)
+	before, err := i.View(abi.Route, abi.Size(abi.Route, 8))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,7 +196,7 @@ func TestGrowthIsBounded(t *testing.T) {
 	if pages := i.memory.Size() >> 16; pages != 16 {
 		t.Errorf("grew to %d pages, want 16", pages)
 	}
-	after, err := i.View(abi.Route, 8)
+	after, err := i.View(abi.Route, abi.Size(abi.Route, 8))
 	if err != nil || &before[0] != &after[0] {
 		t.Errorf("the view moved (%v)", err)
 	}
@@ -202,7 +206,7 @@ func TestGrowthIsBounded(t *testing.T) {
 func BenchmarkStop(b *testing.B) {
 	modules := corpus(b, "run")
 	h := newHost(b, Config{})
-	for _, name := range []string{"spin", "fib", "recurse", "wide", "fill", "grow"} {
+	for _, name := range []string{"spin", "fib", "recurse", "wide", "fill", "grow", "log-flood", "tables"} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
 				b.StopTimer()

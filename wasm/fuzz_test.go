@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"omx/policies"
+	"omx/policies/abi"
 )
 
 func FuzzMeter(f *testing.F) {
@@ -29,9 +30,9 @@ func FuzzLoad(f *testing.F) {
 			return
 		}
 		for _, k := range i.Info().Kinds {
-			if v, err := i.View(k, 1); err == nil {
+			if v, err := i.View(k, abi.Size(k, 1)); err == nil {
 				clear(v)
-				i.Call(k, len(v))
+				i.Call(k, len(v), 1)
 			}
 		}
 		if err := i.Close(); err != nil {

@@ -10,8 +10,6 @@ import (
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
-
-	"omx/policies/abi"
 )
 
 // Config sets up a Host.
@@ -20,6 +18,8 @@ type Config struct {
 	// many hundred KB; empty: compile each time. It holds machine code: only the
 	// user of this process may be able to write there.
 	CacheDir string
+	// Version is that of the program; compiled modules of others are not used.
+	Version string
 	// Interpreter runs modules without compiling them: 65 times slower (the
 	// built-in routing rule on 64 rows, 2026-11), to the same results and the same
 	// fuel, but with calls nested at most 2,000 deep. Processors without a compiler use it
@@ -27,112 +27,106 @@ type Config struct {
 	Interpreter bool
 }
 
-// Host loads policies. Safe for concurrent use; what it loads is not.
+// Host loads policies. Safe for concurrent use.
 type Host struct {
 	config Config
 
-	mu     sync.Mutex
-	open   map[*Instance]struct{}
-	closed bool
+	mu        sync.Mutex
+	open      map[*Module]struct{}
+	instances int
+	closed    bool
 }
 
 // NewHost makes a Host and checks that its cache folder can be used.
 func NewHost(ctx context.Context, c Config) (*Host, error) {
+	h := &Host{config: c, open: map[*Module]struct{}{}}
 	if c.CacheDir != "" {
-		if err := prepareCache(c.CacheDir); err != nil {
+		if err := h.prepareCache(); err != nil {
 			return nil, fmt.Errorf("use policy cache: %w", err)
 		}
 	}
-	return &Host{config: c, open: map[*Instance]struct{}{}}, nil
+	return h, nil
 }
 
-// Close closes every instance that is still open. No Load or Call may be under
-// way.
+// Close closes every module that is still open. Nothing may be under way.
 func (h *Host) Close(ctx context.Context) error {
 	h.mu.Lock()
 	h.closed = true
-	var left []*Instance
-	for i := range h.open {
-		left = append(left, i)
+	var left []*Module
+	for m := range h.open {
+		left = append(left, m)
 	}
 	h.mu.Unlock()
 	var errs []error
-	for _, i := range left {
-		errs = append(errs, i.Close())
+	for _, m := range left {
+		errs = append(errs, m.Close())
 	}
 	return errors.Join(errs...)
 }
 
-// Load makes an instance of a module: inspected, metered, compiled, and tried on
-// a small view of each kind it decides. An error about the module has ErrModule
-// in it, and says what is wrong and what to do.
+// Compile makes a module ready to run: inspected, metered, compiled, and tried on
+// a small view of each kind it decides and on the samples it carries. An error
+// about the module has ErrModule in it, and says what is wrong and what to do.
+func (h *Host) Compile(ctx context.Context, name string, code []byte, lim Limits) (*Module, error) {
+	return h.compileWith(ctx, name, code, lim, (*module).meter)
+}
+
+// Load compiles a module and makes one instance; closing that closes both.
 func (h *Host) Load(ctx context.Context, name string, code []byte, lim Limits) (*Instance, error) {
 	return h.load(ctx, name, code, lim, (*module).meter)
 }
 
-// load with another transform than metering is how tests compare the two.
 func (h *Host) load(ctx context.Context, name string, code []byte, lim Limits, transform func(*module, *Limits) ([]byte, error)) (*Instance, error) {
+	m, err := h.compileWith(ctx, name, code, lim, transform)
+	if err != nil {
+		return nil, err
+	}
+	i, err := m.New(ctx, InstanceConfig{})
+	if err != nil {
+		return nil, errors.Join(err, m.Close())
+	}
+	i.owned = true
+	return i, nil
+}
+
+// compileWith another transform than metering is how tests compare the two.
+func (h *Host) compileWith(ctx context.Context, name string, code []byte, lim Limits, transform func(*module, *Limits) ([]byte, error)) (*Module, error) {
 	if err := lim.Validate(); err != nil {
 		return nil, err
 	}
 	lim = lim.withDefaults()
 	if len(code) > lim.ModuleBytes {
-		return nil, refuse("is %d bytes long, %d are allowed: strip it, or raise the limit", len(code), lim.ModuleBytes)
+		return nil, refuse("is %d bytes long, %d are allowed: strip it%s", len(code), lim.ModuleBytes, lim.advice())
 	}
-	m, err := inspect(code)
+	shape, err := inspect(code)
 	if err != nil {
 		return nil, err
 	}
-	if err := m.check(&lim); err != nil {
+	if err := shape.check(&lim); err != nil {
 		return nil, err
 	}
-	metered, err := transform(m, &lim)
+	metered, err := transform(shape, &lim)
 	if err != nil {
 		return nil, err
 	}
-	i := &Instance{
-		host: h,
-		lim:  lim,
-		info: Info{Name: name, Digest: sha256.Sum256(code), Kinds: m.kinds(), Bytes: len(code), MemoryPages: m.memories[0].min},
-	}
-	if err := h.adopt(i); err != nil {
+	samples, err := shape.samples()
+	if err != nil {
 		return nil, err
 	}
-	err = h.instantiate(ctx, i, metered)
-	if err == nil {
-		err = i.bind()
+	m := &Module{host: h, lim: lim, open: map[*Instance]struct{}{}, hosted: len(shape.imports) > 0, info: Info{
+		Name: name, Digest: sha256.Sum256(code), Kinds: shape.kinds(), Bytes: len(code), Metered: len(metered),
+		MemoryPages: shape.memories[0].min, Imports: shape.importNames(), Metadata: shape.metadata()}}
+	if err := h.adopt(m); err != nil {
+		return nil, err
 	}
-	if err == nil {
-		err = i.selfTest()
+	if err := h.prepare(ctx, m, metered, samples); err != nil {
+		return nil, errors.Join(err, m.Close())
 	}
-	if err != nil {
-		return nil, errors.Join(err, i.Close())
-	}
-	return i, nil
+	return m, nil
 }
 
-func (h *Host) adopt(i *Instance) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.closed {
-		return ErrClosed
-	}
-	if len(h.open) >= maxInstances {
-		return fmt.Errorf("%d policies are loaded: close some first", len(h.open))
-	}
-	h.open[i] = struct{}{}
-	return nil
-}
-
-func (h *Host) forget(i *Instance) {
-	h.mu.Lock()
-	delete(h.open, i)
-	h.mu.Unlock()
-}
-
-// instantiate gives the instance a runtime of its own, so that closing it frees
-// all there is of it.
-func (h *Host) instantiate(ctx context.Context, i *Instance, metered []byte) (err error) {
+// prepare compiles the module and tries it.
+func (h *Host) prepare(ctx context.Context, m *Module, metered []byte, samples []Sample) (err error) {
 	// A fault of the engine in foreign input must not take the node down.
 	defer func() {
 		if r := recover(); r != nil {
@@ -144,62 +138,67 @@ func (h *Host) instantiate(ctx context.Context, i *Instance, metered []byte) (er
 		rc = wazero.NewRuntimeConfigInterpreter()
 	}
 	rc = rc.WithCoreFeatures(api.CoreFeaturesV2).
-		WithMemoryLimitPages(i.lim.MemoryPages).
+		WithMemoryLimitPages(m.lim.MemoryPages).
 		WithMemoryCapacityFromMax(true).
 		WithCloseOnContextDone(false). // fuel stops a policy; a deadline would not stop recursion
 		WithDebugInfoEnabled(false)
-	compiled, err := h.compile(ctx, i, rc, metered)
-	if err != nil {
+	if m.compiled, err = h.compile(ctx, m, rc, metered); err != nil {
 		return refuse("is not valid: %w; build it again", oneLine(err))
 	}
-	if i.mod, err = i.runtime.InstantiateModule(ctx, compiled, wazero.NewModuleConfig().WithName("").WithStartFunctions()); err != nil {
-		// The start function traps when it runs out of fuel as on any other fault;
-		// there is no instance left to tell which.
-		return refuse("does not start: %w", oneLine(err))
-	}
-	return nil
-}
-
-// bind looks everything up once.
-func (i *Instance) bind() error {
-	var ok bool
-	if g := i.mod.ExportedGlobal(fuelExport); g != nil {
-		if i.fuel, ok = g.(api.MutableGlobal); !ok {
-			return refuse("has an immutable %s", fuelExport)
+	if m.hosted {
+		if err := grant(ctx, m.runtime, m.info.Imports); err != nil {
+			return fmt.Errorf("make the host's functions: %w", err)
 		}
 	}
-	i.memory = i.mod.ExportedMemory(abi.ExportMemory)
-	i32, i64 := api.ValueTypeI32, api.ValueTypeI64
-	version, err := i.function(abi.ExportABI, nil, i32)
+	i, err := m.instantiate(ctx, InstanceConfig{})
 	if err != nil {
 		return err
 	}
-	if i.buf, err = i.function(abi.ExportBuf, []api.ValueType{i32, i32}, i32); err != nil {
+	m.info.Major, m.info.Minor = i.major, i.minor
+	if err := errors.Join(i.selfTest(), i.Close()); err != nil {
 		return err
 	}
-	for n, d := range deciders {
-		if i.mod.ExportedFunction(d.export) == nil {
-			continue
-		}
-		if i.ports[n].fn, err = i.function(d.export, []api.ValueType{i32, i32}, i64); err != nil {
-			return err
-		}
+	return m.runSamples(ctx, samples)
+}
+
+func (h *Host) adopt(m *Module) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return ErrClosed
 	}
-	if _, err := i.run(version, i.lim.FuelLoad); err != nil {
-		return refuse("fails in %s: %w", abi.ExportABI, err)
+	if len(h.open) >= maxModules {
+		return fmt.Errorf("%d policies are loaded: close some first", len(h.open))
 	}
-	i.info.Major, i.info.Minor = uint16(i.stack[0]>>16), uint16(i.stack[0])
-	if i.info.Major != abi.Major || i.info.Minor > abi.Minor {
-		return refuse("speaks version %d.%d of the interface, this program %d.%d: build it for that", i.info.Major, i.info.Minor, abi.Major, abi.Minor)
-	}
+	h.open[m] = struct{}{}
 	return nil
 }
 
-func (i *Instance) function(name string, params []api.ValueType, result api.ValueType) (api.Function, error) {
+func (h *Host) forget(m *Module) {
+	h.mu.Lock()
+	delete(h.open, m)
+	h.mu.Unlock()
+}
+
+// count keeps the number of instances below its bound.
+func (h *Host) count(n int) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if n > 0 && h.instances >= maxInstances {
+		return fmt.Errorf("there are %d instances of policies: close some first", h.instances)
+	}
+	h.instances += n
+	return nil
+}
+
+func (i *Instance) function(name string, params []api.ValueType, results ...api.ValueType) (api.Function, error) {
 	f := i.mod.ExportedFunction(name)
+	if f == nil {
+		return nil, refuse("does not export the function %s", name)
+	}
 	d := f.Definition()
-	if string(d.ParamTypes()) != string(params) || string(d.ResultTypes()) != string([]api.ValueType{result}) {
-		return nil, refuse("exports %s%s: it must be %s%s", name, signature(d.ParamTypes(), d.ResultTypes()), name, signature(params, []api.ValueType{result}))
+	if string(d.ParamTypes()) != string(params) || string(d.ResultTypes()) != string(results) {
+		return nil, refuse("exports %s%s: it must be %s%s", name, signature(d.ParamTypes(), d.ResultTypes()), name, signature(params, results))
 	}
 	return f, nil
 }

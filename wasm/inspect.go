@@ -44,6 +44,11 @@ type section struct {
 	body []byte
 }
 
+type custom struct {
+	name string
+	body []byte
+}
+
 type entity struct {
 	module string // of imports
 	name   string
@@ -68,6 +73,7 @@ type module struct {
 	exports  []entity
 	bodies   [][]byte // per defined function
 	hasStart bool
+	customs  []custom // those of our own
 }
 
 var (
@@ -104,6 +110,7 @@ func inspect(code []byte) (*module, error) {
 		case s.id == secCustom:
 			// Names and debug information: nothing at run time needs them, and
 			// decoding them in the engine trusts their counts.
+			m.keepCustom(s.body)
 			continue
 		case int(s.id) >= len(order):
 			return nil, refuse("has a section of unknown id %d: build for WebAssembly 2.0", s.id)
@@ -131,6 +138,15 @@ func inspect(code []byte) (*module, error) {
 		}
 	}
 	return m, nil
+}
+
+// keepCustom remembers a custom section if it is one of ours.
+func (m *module) keepCustom(body []byte) {
+	r := &reader{b: body}
+	name := r.name()
+	if r.err == nil && (name == sectionMetadata || name == sectionSamples) {
+		m.customs = append(m.customs, custom{name, body[r.at:]})
+	}
 }
 
 func (m *module) read(s section) error {
@@ -307,4 +323,22 @@ func (m *module) kinds() (kinds []abi.Kind) {
 		}
 	}
 	return kinds
+}
+
+func (m *module) importNames() []string {
+	names := make([]string, 0, len(m.imports))
+	for _, e := range m.imports {
+		names = append(names, e.module+"."+e.name)
+	}
+	return names
+}
+
+// KindsOf lists the decisions for which a module has an export; the rest of it is
+// not checked.
+func KindsOf(code []byte) ([]abi.Kind, error) {
+	m, err := inspect(code)
+	if err != nil {
+		return nil, err
+	}
+	return m.kinds(), nil
 }

@@ -6,79 +6,90 @@ import (
 	"fmt"
 	"math/bits"
 
-	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 
 	"omx/policies/abi"
 )
 
-// Info is what is known of a loaded module.
-type Info struct {
-	Name         string
-	Digest       [32]byte // SHA-256 of the module as it was given
-	Kinds        []abi.Kind
-	Bytes        int
-	Major, Minor uint16 // version of the interface it speaks
-	MemoryPages  uint32 // it starts with
-}
-
-// Instance is one loaded policy. It is not safe for concurrent use.
+// Instance is one running policy with its state. It is not safe for concurrent
+// use.
 type Instance struct {
-	host *Host
-	info Info
-	lim  Limits
+	module *Module
+	lim    Limits
+	ctx    context.Context // of calls: no deadline or cancellation, fuel bounds them
+	log    func(level int, line string)
+	owned  bool // closing it closes the module
 
-	runtime wazero.Runtime
-	cache   wazero.CompilationCache // nil without a cache folder
-	mod     api.Module
-	memory  api.Memory
-	fuel    api.MutableGlobal // nil in tests that load without metering
-	buf     api.Function
-	ports   [len(deciders)]port
-	stack   [2]uint64 // arguments and result of a call
-	err     error     // why the instance answers no more
-	closed  bool
+	mod      api.Module
+	memory   api.Memory
+	fuel     api.MutableGlobal // nil in tests that load without metering
+	buf      api.Function
+	event    api.Function // nil: it does not listen
+	ports    [len(deciders)]port
+	messages port      // events and parameters
+	stack    [2]uint64 // arguments and result of a call
+	err      error     // why the instance answers no more
+	closed   bool
+
+	major, minor uint16
+	world        world
 }
 
 // port is one kind of decision.
 type port struct {
-	fn   api.Function // nil: not decided
-	ptr  uint32       // where the view lies
-	rows int          // most rows that fit there, -1 before the first view
+	fn       api.Function // nil: not decided
+	ptr      uint32       // where the view lies, 0 before the first
+	room     int          // bytes that fit there
+	rowBytes int          // of each row that the policy reads
+	tags     uint32       // of the extension that it reads, as a mask
 }
 
 // Info tells about the module.
-func (i *Instance) Info() Info { return i.info }
+func (i *Instance) Info() Info { return i.module.info }
 
 // Has tells whether the policy decides kind.
-func (i *Instance) Has(k abi.Kind) bool {
-	p, _ := i.port(k)
-	return p != nil
+func (i *Instance) Has(k abi.Kind) bool { return i.port(k) != nil }
+
+// Wants is how many bytes of each row the policy reads, a multiple of
+// abi.PartSize, and which tags of the extension, as a mask.
+func (i *Instance) Wants(k abi.Kind) (rowBytes int, tags uint32) {
+	if p := i.port(k); p != nil {
+		return p.rowBytes, p.tags
+	}
+	return abi.RowSize, 0
+}
+
+// MemoryBytes is how much memory the policy has.
+func (i *Instance) MemoryBytes() uint64 {
+	if i.closed {
+		return 0
+	}
+	return uint64(i.memory.Size())
 }
 
 // Spoiled tells that the policy trapped: it may have left its memory in any
 // state, so no instance answers after that.
 func (i *Instance) Spoiled() bool { return errors.Is(i.err, ErrSpoiled) }
 
-// View is the window of abi.Size(rows) bytes of the policy's memory in which it
-// reads a view and writes scores. It is valid until the next View or Call.
-func (i *Instance) View(k abi.Kind, rows int) ([]byte, error) {
+// View is the window of so many bytes of the policy's memory in which it reads a
+// view of a kind and answers. It is valid until the next View or Call.
+func (i *Instance) View(k abi.Kind, bytes int) ([]byte, error) {
 	if i.err != nil {
 		return nil, i.err
 	}
-	p, most := i.port(k)
+	p := i.port(k)
 	if p == nil {
 		return nil, ErrKind
 	}
-	if rows < 0 || rows > most {
-		return nil, fmt.Errorf("%w: %d rows, %d are possible", ErrView, rows, most)
+	if bytes < 0 || bytes > maxView {
+		return nil, fmt.Errorf("%w: %d bytes, %d are possible", ErrView, bytes, maxView)
 	}
-	if !p.holds(rows) {
-		if err := i.reserve(k, p, roomFor(rows, most)); err != nil {
+	if bytes > p.room {
+		if err := p.reserve(i, k, bytes); err != nil {
 			return nil, err
 		}
 	}
-	b, ok := i.memory.Read(p.ptr, uint32(abi.Size(rows)))
+	b, ok := i.memory.Read(p.ptr, uint32(bytes))
 	if !ok {
 		return nil, ErrView // its memory cannot have shrunk; reserve checked the range
 	}
@@ -86,22 +97,47 @@ func (i *Instance) View(k abi.Kind, rows int) ([]byte, error) {
 }
 
 // Call has the policy decide on the view written into the window before, of
-// viewLen bytes. It returns the answer and the fuel used. ErrOutOfFuel and
-// ErrTrap spoil the instance.
-func (i *Instance) Call(k abi.Kind, viewLen int) (abi.Answer, uint64, error) {
+// viewLen bytes with so many rows. It returns the answer and the fuel used.
+// ErrOutOfFuel and ErrTrap spoil the instance.
+func (i *Instance) Call(k abi.Kind, viewLen, rows int) (abi.Answer, uint64, error) {
 	if i.err != nil {
 		return 0, 0, i.err
 	}
-	p, _ := i.port(k)
+	p := i.port(k)
 	if p == nil {
 		return 0, 0, ErrKind
 	}
-	if viewLen < abi.HeaderSize || !p.holds(rowsIn(viewLen)) {
+	if viewLen < abi.HeaderSize || viewLen > p.room || rows < 0 {
 		return 0, 0, fmt.Errorf("%w: call with %d bytes without a view", ErrView, viewLen)
 	}
+	if i.module.hosted {
+		i.world.see(i.memory, p.ptr)
+	}
 	i.stack[0], i.stack[1] = uint64(p.ptr), uint64(viewLen)
-	used, err := i.run(p.fn, i.lim.fuel(viewLen))
+	used, err := i.run(p.fn, i.lim.fuel(k, rows))
 	return abi.Answer(i.stack[0]), used, err
+}
+
+// Event tells the policy what happened; b is an abi.Event. A policy that does
+// not listen is not asked. ErrOutOfFuel and ErrTrap spoil the instance.
+func (i *Instance) Event(b []byte) error {
+	if i.event == nil || i.err != nil {
+		return i.err
+	}
+	if i.messages.room < len(b) {
+		if err := i.messages.reserve(i, 0, len(b)); err != nil {
+			return err
+		}
+	}
+	if !i.memory.Write(i.messages.ptr, b) {
+		return ErrView
+	}
+	if i.module.hosted {
+		i.world.hear(b)
+	}
+	i.stack[0], i.stack[1] = uint64(i.messages.ptr), uint64(len(b))
+	_, err := i.run(i.event, i.lim.FuelBase)
+	return err
 }
 
 // Close frees the instance. Closing twice does nothing.
@@ -110,58 +146,49 @@ func (i *Instance) Close() error {
 		return nil
 	}
 	i.closed, i.err = true, ErrClosed
-	i.host.forget(i)
-	return i.release()
-}
-
-func (i *Instance) release() error {
-	var errs []error
-	if i.runtime != nil {
-		errs = append(errs, i.runtime.Close(context.Background()))
+	i.module.forget(i)
+	var err error
+	if i.mod != nil {
+		err = i.mod.Close(context.Background())
 	}
-	if i.cache != nil {
-		errs = append(errs, i.cache.Close(context.Background()))
+	if i.owned {
+		err = errors.Join(err, i.module.Close())
 	}
-	i.runtime, i.cache = nil, nil
-	return errors.Join(errs...)
+	return err
 }
 
-// port is that of a kind, nil if it is not decided, and the most rows it takes.
-func (i *Instance) port(k abi.Kind) (*port, int) {
-	for n := range deciders {
-		if deciders[n].kind == k && i.ports[n].fn != nil {
-			return &i.ports[n], deciders[n].rows
-		}
+// port is that of a kind, nil if it is not decided.
+func (i *Instance) port(k abi.Kind) *port {
+	if n := int(k) - 1; n >= 0 && n < len(i.ports) && i.ports[n].fn != nil {
+		return &i.ports[n]
 	}
-	return nil, 0
+	return nil
 }
 
-// holds tells whether a view of that many rows fits where the last one was put.
-func (p *port) holds(rows int) bool { return p.ptr != 0 && rows <= p.rows }
+// leastRoom is asked for at first: enough for the candidates of a decision, so
+// that a growing fleet does not ask for a new area with each node.
+const leastRoom = 32 << 10
 
-// roomFor rounds rows up, so that a growing fleet does not ask for a new area
-// with each node.
-func roomFor(rows, most int) int {
-	const least = 64
-	return min(most, max(least, 1<<bits.Len(uint(max(rows, 1)-1))))
-}
-
-// reserve asks the policy where a view of up to rows rows may be written.
-func (i *Instance) reserve(k abi.Kind, p *port, rows int) error {
-	i.stack[0], i.stack[1] = uint64(k), uint64(rows)
+// reserve asks the policy where so many bytes may be written.
+func (p *port) reserve(i *Instance, k abi.Kind, size int) error {
+	room := size
+	if k != 0 {
+		room = max(leastRoom, 1<<bits.Len(uint(size-1)))
+	}
+	i.stack[0], i.stack[1] = uint64(k), uint64(room)
 	if _, err := i.run(i.buf, i.lim.FuelLoad); err != nil {
 		return fmt.Errorf("%s: %w", abi.ExportBuf, err)
 	}
-	ptr, size := uint32(i.stack[0]), abi.Size(rows)
+	ptr := uint32(i.stack[0])
 	switch {
 	case ptr == 0:
-		return fmt.Errorf("%w: %s refuses %d rows of kind %s", ErrView, abi.ExportBuf, rows, k)
+		return fmt.Errorf("%w: %s refuses %d bytes for kind %d", ErrView, abi.ExportBuf, room, k)
 	case ptr%8 != 0:
 		return fmt.Errorf("%w: %s gives %d, which is not a multiple of 8", ErrView, abi.ExportBuf, ptr)
-	case uint64(ptr)+uint64(size) > uint64(i.memory.Size()):
-		return fmt.Errorf("%w: %s gives %d, from where %d bytes reach beyond the memory", ErrView, abi.ExportBuf, ptr, size)
+	case uint64(ptr)+uint64(room) > uint64(i.memory.Size()):
+		return fmt.Errorf("%w: %s gives %d, from where %d bytes reach beyond the memory", ErrView, abi.ExportBuf, ptr, room)
 	}
-	p.ptr, p.rows = ptr, rows
+	p.ptr, p.room = ptr, room
 	return nil
 }
 
@@ -170,9 +197,7 @@ func (i *Instance) run(fn api.Function, budget uint64) (used uint64, err error) 
 	if i.fuel != nil {
 		i.fuel.Set(budget)
 	}
-	// No deadline or cancellation: fuel bounds the call, and looking a context's
-	// values up can allocate.
-	err = fn.CallWithStack(context.Background(), i.stack[:])
+	err = fn.CallWithStack(i.ctx, i.stack[:])
 	if i.fuel != nil {
 		left := int64(i.fuel.Get())
 		if left < 0 {

@@ -40,14 +40,15 @@ func TestEveryBuiltinLoads(t *testing.T) {
 func TestView(t *testing.T) {
 	i := loadBuiltin(t, "nearest", true)
 	for _, rows := range []int{0, 1, 64, 65, 4096, 3} {
-		v, err := i.View(abi.Route, rows)
-		if err != nil || len(v) != abi.Size(rows) || cap(v) != len(v) {
+		size := abi.Size(abi.Route, rows)
+		v, err := i.View(abi.Route, size)
+		if err != nil || len(v) != size || cap(v) != len(v) {
 			t.Errorf("%d rows: %d bytes of %d, %v", rows, len(v), cap(v), err)
 		}
 	}
-	for _, rows := range []int{-1, 4097} {
-		if _, err := i.View(abi.Route, rows); !errors.Is(err, ErrView) {
-			t.Errorf("%d rows: %v", rows, err)
+	for _, size := range []int{-1, maxView + 1} {
+		if _, err := i.View(abi.Route, size); !errors.Is(err, ErrView) {
+			t.Errorf("%d bytes: %v", size, err)
 		}
 	}
 	if _, err := i.View(abi.Admit, 1); !errors.Is(err, ErrKind) {
@@ -65,19 +66,22 @@ func TestViewMoves(t *testing.T) {
 		t.Fatal(err)
 	}
 	pages := func() uint32 { return i.memory.Size() >> 16 }
+	small, err := i.View(abi.Route, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
 	start := pages()
-	for _, rows := range []int{1, 64, 2, 64} {
-		if _, err := i.View(abi.Route, rows); err != nil || pages() != start {
-			t.Fatalf("%d rows: %d pages, were %d (%v)", rows, pages(), start, err)
+	for _, size := range []int{1, leastRoom, 2, leastRoom} {
+		if _, err := i.View(abi.Route, size); err != nil || pages() != start {
+			t.Fatalf("%d bytes: %d pages, were %d (%v)", size, pages(), start, err)
 		}
 	}
-	small, _ := i.View(abi.Route, 1)
-	large, err := i.View(abi.Route, 100)
+	large, err := i.View(abi.Route, leastRoom+1)
 	if err != nil || pages() != start+6 || &small[0] == &large[0] {
-		t.Fatalf("100 rows: %d pages, were %d (%v)", pages(), start, err)
+		t.Fatalf("more bytes: %d pages, were %d (%v)", pages(), start, err)
 	}
-	if _, err := i.View(abi.Route, 128); err != nil || pages() != start+6 {
-		t.Fatalf("128 rows: %d pages (%v)", pages(), err)
+	if _, err := i.View(abi.Route, 2*leastRoom); err != nil || pages() != start+6 {
+		t.Fatalf("twice the bytes: %d pages (%v)", pages(), err)
 	}
 }
 
@@ -86,34 +90,30 @@ func TestViewRefusedByGuest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := i.View(abi.Route, 65); !errors.Is(err, ErrView) || i.Spoiled() {
-		t.Errorf("65 rows: %v, spoiled %v", err, i.Spoiled())
+	if _, err := i.View(abi.Route, leastRoom+1); !errors.Is(err, ErrView) || i.Spoiled() {
+		t.Errorf("more bytes: %v, spoiled %v", err, i.Spoiled())
 	}
-	if _, err := i.View(abi.Route, 64); err != nil {
-		t.Errorf("64 rows: %v", err)
+	if _, err := i.View(abi.Route, leastRoom); err != nil {
+		t.Errorf("as many bytes as it has: %v", err)
 	}
 }
 
 func TestCallRefuses(t *testing.T) {
 	i := loadBuiltin(t, "nearest", true)
-	v, err := i.View(abi.Route, 64)
-	if err != nil {
-		t.Fatal(err)
-	}
-	sampleView(v, abi.Route, 64)
+	v := sample(t, i, abi.Route, 64)
 	for name, c := range map[string]struct {
 		kind abi.Kind
 		len  int
 		want error
 	}{
-		"other kind":   {abi.Admit, abi.Size(1), ErrKind},
+		"other kind":   {abi.Admit, len(v), ErrKind},
 		"no header":    {abi.Route, abi.HeaderSize - 1, ErrView},
 		"negative":     {abi.Route, -1, ErrView},
-		"beyond":       {abi.Route, abi.Size(65), ErrView},
-		"whole":        {abi.Route, abi.Size(64), nil},
-		"header alone": {abi.Route, abi.Size(0), nil}, // the guest sees 64 rows that do not fit
+		"beyond":       {abi.Route, leastRoom + 1, ErrView},
+		"whole":        {abi.Route, len(v), nil},
+		"header alone": {abi.Route, abi.HeaderSize, nil}, // the guest sees 64 rows that do not fit
 	} {
-		a, _, err := i.Call(c.kind, c.len)
+		a, _, err := i.Call(c.kind, c.len, 64)
 		if !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}
@@ -139,7 +139,7 @@ func TestClose(t *testing.T) {
 	if _, err := first.View(abi.Route, 1); !errors.Is(err, ErrClosed) || first.Spoiled() {
 		t.Errorf("view of a closed instance: %v, spoiled %v", err, first.Spoiled())
 	}
-	if _, _, err := first.Call(abi.Route, abi.Size(1)); !errors.Is(err, ErrClosed) {
+	if _, _, err := first.Call(abi.Route, abi.HeaderSize, 0); !errors.Is(err, ErrClosed) {
 		t.Errorf("call of a closed instance: %v", err)
 	}
 	// Closing one must not touch another of the same module.
@@ -169,7 +169,7 @@ func TestLimits(t *testing.T) {
 	if _, err := h.Load(t.Context(), "x", builtin(t, "nearest"), bad); err == nil {
 		t.Error("loaded with limits out of range")
 	}
-	if _, err := h.Load(t.Context(), "x", builtin(t, "nearest"), Limits{MemoryPages: 5}); !errors.Is(err, ErrModule) {
+	if _, err := h.Load(t.Context(), "x", corpus(t, "run")["spin"], Limits{MemoryPages: 5}); !errors.Is(err, ErrModule) {
 		t.Errorf("loaded with less memory than it needs: %v", err)
 	}
 	// The sample view of three rows takes more than that.
@@ -177,20 +177,15 @@ func TestLimits(t *testing.T) {
 		t.Errorf("loaded with too little fuel: %v", err)
 	}
 	lim := Limits{}.withDefaults()
-	if got := lim.fuel(abi.Size(64)); got != 20_000+64*1_000 {
+	if got := lim.fuel(abi.Route, 64); got != 20_000+64*1_000 {
 		t.Errorf("fuel of 64 rows: %d", got)
 	}
 }
 
 func TestDecisionAllocates(t *testing.T) {
 	i := loadBuiltin(t, "expected-time", true)
-	view, err := i.View(abi.Route, 64)
-	if err != nil {
-		t.Fatal(err)
-	}
-	rows := sampleRows(view, abi.Route, 64)
-	h, _, _ := abi.ReadHeader(view)
-	if n := testing.AllocsPerRun(1000, func() { decideRoute(t, i, &h, rows) }); n != 0 {
+	view := slices.Clone(sample(t, i, abi.Route, 64))
+	if n := testing.AllocsPerRun(1000, func() { decideOn(t, i, view) }); n != 0 {
 		t.Errorf("a decision allocates %v times", n)
 	}
 	if n := testing.AllocsPerRun(1000, func() { _ = i.Info().Digest; i.Has(abi.Admit); i.Spoiled() }); n != 0 {

@@ -1,6 +1,7 @@
 package wasm
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
@@ -9,11 +10,12 @@ import (
 
 // Limits bound one policy. The zero value means the defaults.
 type Limits struct {
-	ModuleBytes int    // largest module in bytes; default 1 MiB, at most 16 MiB
-	MemoryPages uint32 // memory in pages of 64 KiB; default 64 (4 MiB), at most 4096 (256 MiB)
-	FuelBase    uint64 // fuel of a call whatever the rows; default 20,000, at most 1e9
-	FuelPerRow  uint64 // fuel of a call per row of its view; default 1,000, at most 1e6
-	FuelLoad    uint64 // fuel of all that runs before the first decision; default 1,000,000, at most 1e9
+	Large       bool   // defaults for modules of the size that Go makes: 8 MiB of code, 16 MiB of memory
+	ModuleBytes int    // largest module in bytes; default 1 MiB, 8 MiB if Large, at most 16 MiB
+	MemoryPages uint32 // memory in pages of 64 KiB; default 64 (4 MiB), 256 (16 MiB) if Large, at most 4096 (256 MiB)
+	FuelBase    uint64 // fuel of a call whatever the rows; default 20,000, 1,000,000 if Large, at most 1e9
+	FuelPerRow  uint64 // fuel of a call per row of its view; default 1,000, 4,000 if Large, at most 1e6
+	FuelLoad    uint64 // fuel of all that runs before the first decision; default 1,000,000, 100,000,000 if Large, at most 1e9
 }
 
 // Defaults. One unit of fuel is about one instruction; the built-in routing
@@ -24,6 +26,14 @@ const (
 	defaultFuelBase    = 20_000
 	defaultFuelPerRow  = 1_000
 	defaultFuelLoad    = 1_000_000
+	fuelPlan           = 20_000_000 // of a replication decision: once in a while, and on all models and nodes
+
+	largeModuleBytes = 8 << 20
+	largeMemoryPages = 256
+	largeFuelLoad    = 100_000_000 // the start of Go's run-time library takes a part of it
+	largeFuelBase    = 1_000_000   // under a millisecond: what Go does now and then beside the decision, such as collecting garbage
+	largeFuelPerRow  = 4_000       // Go takes 2,300 to 2,600 for a plain rule (2026-11)
+	largeShape       = 256         // times maxShape
 )
 
 // Hard ends of what Limits may ask for.
@@ -36,8 +46,26 @@ const (
 
 const addressablePages = 1 << 16 // by 32 bits
 
-// maxInstances are open in one Host: a node has a few, a test fleet hundreds.
-const maxInstances = 1024
+// What is open in one Host: a node has a few, a test fleet has instances of a
+// few modules for each of its nodes.
+const (
+	maxModules   = 1024
+	maxInstances = 1 << 16
+)
+
+// Bounds on what passes between the host and a policy.
+const (
+	maxView     = 8 << 20 // bytes: the largest view of every kind, rounded up
+	maxParams   = 64 << 10
+	maxMetadata = 64 << 10
+	maxSamples  = 64
+	maxNamed    = 8       // imports in a message
+	maxVectors  = 64      // of one call of WASI
+	maxLine     = 1 << 10 // bytes of a line that is logged
+	maxLog      = 4 << 10 // bytes that may be logged at once
+	logPerCall  = 64      // bytes more with each decision and event
+	maxCounters = 16
+)
 
 // Bounds on a module's shape, over what compilers emit by far.
 const (
@@ -57,26 +85,39 @@ const (
 const (
 	entryCost = 64  // a call: bounds how deep calls nest
 	growCost  = 256 // memory.grow leaves the compiled code
-	bulkCost  = 16  // a bulk operation, and one unit per 8 elements
+	bulkCost  = 16  // a bulk operation, and one unit per 8 bytes or per element of a table
 	bulkShift = 3   // log2 of those 8
 )
 
 func (l Limits) withDefaults() Limits {
-	set := func(v *uint64, d uint64) {
-		if *v == 0 {
-			*v = d
-		}
+	bytes, pages, load := defaultModuleBytes, uint32(defaultMemoryPages), uint64(defaultFuelLoad)
+	base, row := uint64(defaultFuelBase), uint64(defaultFuelPerRow)
+	if l.Large {
+		bytes, pages, load = largeModuleBytes, largeMemoryPages, largeFuelLoad
+		base, row = largeFuelBase, largeFuelPerRow
 	}
-	if l.ModuleBytes == 0 {
-		l.ModuleBytes = defaultModuleBytes
-	}
-	if l.MemoryPages == 0 {
-		l.MemoryPages = defaultMemoryPages
-	}
-	set(&l.FuelBase, defaultFuelBase)
-	set(&l.FuelPerRow, defaultFuelPerRow)
-	set(&l.FuelLoad, defaultFuelLoad)
+	l.ModuleBytes = cmp.Or(l.ModuleBytes, bytes)
+	l.MemoryPages = cmp.Or(l.MemoryPages, pages)
+	l.FuelBase = cmp.Or(l.FuelBase, base)
+	l.FuelPerRow = cmp.Or(l.FuelPerRow, row)
+	l.FuelLoad = cmp.Or(l.FuelLoad, load)
 	return l
+}
+
+// advice is what to do about a module that is too large.
+func (l *Limits) advice() string {
+	if l.Large {
+		return ""
+	}
+	return ", or allow large policies with --policy-large"
+}
+
+// shape is how intricate a module may be.
+func (l *Limits) shape() uint64 {
+	if l.Large {
+		return largeShape * maxShape
+	}
+	return maxShape
 }
 
 // Validate names every field out of its range.
@@ -99,10 +140,10 @@ func (l Limits) Validate() error {
 	return errors.Join(errs...)
 }
 
-// fuel is the budget of one call on a view of viewLen bytes.
-func (l *Limits) fuel(viewLen int) uint64 {
-	return l.FuelBase + uint64(rowsIn(viewLen))*l.FuelPerRow
+// fuel is the budget of one decision on so many rows.
+func (l *Limits) fuel(k abi.Kind, rows int) uint64 {
+	if k == abi.Replicate {
+		return max(l.FuelBase, fuelPlan)
+	}
+	return l.FuelBase + uint64(rows)*l.FuelPerRow
 }
-
-// rowsIn is how many rows fit into a view of n bytes.
-func rowsIn(n int) int { return (n - abi.HeaderSize) / (abi.Size(1) - abi.HeaderSize) }

@@ -44,12 +44,15 @@ func loadBuiltin(t testing.TB, name string, metered bool) *Instance {
 	return i
 }
 
-// sampleRows writes the sample view and reads its rows back.
-func sampleRows(view []byte, k abi.Kind, n int) []abi.Row {
-	sampleView(view, k, n)
-	rows := make([]abi.Row, n)
-	for i := range rows {
-		rows[i] = abi.ReadRow(view, i)
+// sample writes the sample view of so many rows into an instance's window.
+func sample(t testing.TB, i *Instance, k abi.Kind, rows int) []byte {
+	t.Helper()
+	stride, _ := i.Wants(k)
+	s := sampleShape(k, rows, stride)
+	b, err := i.View(k, s.Size())
+	if err != nil {
+		t.Fatal(err)
 	}
-	return rows
+	sampleView(b, s)
+	return b
 }

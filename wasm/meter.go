@@ -30,7 +30,7 @@ func (m *module) meter(lim *Limits) ([]byte, error) {
 			body = m.memorySection(lim)
 		case secCode:
 			var err error
-			if body, err = m.meterCode(); err != nil {
+			if body, err = m.meterCode(lim); err != nil {
 				return nil, err
 			}
 		}
@@ -78,7 +78,7 @@ func (m *module) memorySection(lim *Limits) []byte {
 	return b
 }
 
-func (m *module) meterCode() ([]byte, error) {
+func (m *module) meterCode(lim *Limits) ([]byte, error) {
 	out := appendU32(nil, uint32(len(m.bodies)))
 	locals, shape := 0, uint64(0)
 	for i, body := range m.bodies {
@@ -90,8 +90,8 @@ func (m *module) meterCode() ([]byte, error) {
 		if locals += int(f.locals); locals > maxLocalsInAll {
 			return nil, refuse("has more than %d locals", maxLocalsInAll)
 		}
-		if shape += f.shape(); shape > maxShape {
-			return nil, refuse("is too intricate to compile quickly, at function %d: use fewer branches and loops in one function", i)
+		if shape += f.shape(); shape > lim.shape() {
+			return nil, refuse("is too intricate to compile quickly, at function %d: use fewer branches and loops in one function%s", i, lim.advice())
 		}
 		b := f.rewrite(body)
 		out = appendU32(out, uint32(len(b)))

@@ -137,12 +137,8 @@ func TestBuiltinsDecideAlike(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					v, err := i.View(p.Kind, rows)
-					if err != nil {
-						t.Fatal(err)
-					}
-					sampleRows(v, p.Kind, rows)
-					a, fuel, err := i.Call(p.Kind, len(v))
+					v := sample(t, i, p.Kind, rows)
+					a, fuel, err := i.Call(p.Kind, len(v), rows)
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -211,7 +207,7 @@ func TestFuelCannotBeNamed(t *testing.T) {
 	get := []byte{0, opGlobalGet, 0, opDrop, opEnd}
 	set := []byte{0, opI64Const, 0, opGlobalSet, 0, opEnd}
 	for _, body := range [][]byte{get, set} {
-		m, err := inspect(function(body))
+		m, err := inspect(moduleOf(body))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -234,7 +230,7 @@ func TestFuelCannotBeNamed(t *testing.T) {
 }
 
 // function is a module of one function without parameters.
-func function(body []byte) []byte {
+func moduleOf(body []byte) []byte {
 	code := appendU32([]byte{1}, uint32(len(body)))
 	code = append(code, body...)
 	return slices.Concat(magicCore, []byte{secType, 4, 1, 0x60, 0, 0, secFunction, 2, 1, 0},
@@ -249,21 +245,21 @@ func TestMeterRefusesBombs(t *testing.T) {
 		code []byte
 		want string
 	}{
-		"loops beside another": {function(slices.Concat([]byte{0}, times(5000, opLoop, blockEmpty, opEnd), []byte{opEnd})), "too intricate"},
-		"loops in another":     {function(slices.Concat([]byte{0}, times(5000, opLoop, blockEmpty), times(5001, opEnd))), "too intricate"},
-		"loops over locals":    {function(slices.Concat([]byte{1, 0x80, 8, typeI32}, times(200, opLoop, blockEmpty), times(201, opEnd))), "too intricate"},
-		"blocks in another":    {function(slices.Concat([]byte{0}, times(20_000, opBlock, blockEmpty), times(20_001, opEnd))), "too intricate"},
-		"branches":             {function(slices.Concat([]byte{0}, times(20_000, opI32Const, 0, opBrIf, 0), []byte{opEnd})), "too intricate"},
-		"branch table": {function(slices.Concat([]byte{0, opI32Const, 0, opBrTable}, appendU32(nil, 20_000), times(20_001, 0), []byte{opEnd})),
+		"loops beside another": {moduleOf(slices.Concat([]byte{0}, times(5000, opLoop, blockEmpty, opEnd), []byte{opEnd})), "too intricate"},
+		"loops in another":     {moduleOf(slices.Concat([]byte{0}, times(5000, opLoop, blockEmpty), times(5001, opEnd))), "too intricate"},
+		"loops over locals":    {moduleOf(slices.Concat([]byte{1, 0x80, 8, typeI32}, times(200, opLoop, blockEmpty), times(201, opEnd))), "too intricate"},
+		"blocks in another":    {moduleOf(slices.Concat([]byte{0}, times(20_000, opBlock, blockEmpty), times(20_001, opEnd))), "too intricate"},
+		"branches":             {moduleOf(slices.Concat([]byte{0}, times(20_000, opI32Const, 0, opBrIf, 0), []byte{opEnd})), "too intricate"},
+		"branch table": {moduleOf(slices.Concat([]byte{0, opI32Const, 0, opBrTable}, appendU32(nil, 20_000), times(20_001, 0), []byte{opEnd})),
 			"too intricate"},
-		"locals":     {function(append(manyLocals, opEnd)), "more than 4096 locals"},
-		"long":       {function(slices.Concat([]byte{0}, times(maxBody, opNop), []byte{opEnd})), "262144 are allowed: split it"},
-		"after end":  {function([]byte{0, opEnd, opNop, opEnd}), "instructions after its end"},
-		"unfinished": {function([]byte{0, opBlock, blockEmpty, opEnd}), "ends in the middle"},
+		"locals":     {moduleOf(append(manyLocals, opEnd)), "more than 4096 locals"},
+		"long":       {moduleOf(slices.Concat([]byte{0}, times(maxBody, opNop), []byte{opEnd})), "262144 are allowed: split it"},
+		"after end":  {moduleOf([]byte{0, opEnd, opNop, opEnd}), "instructions after its end"},
+		"unfinished": {moduleOf([]byte{0, opBlock, blockEmpty, opEnd}), "ends in the middle"},
 		// The engine would see a division and instructions where metering sees 16 bytes of a constant.
-		"hidden instructions": {function(slices.Concat([]byte{0, opVector, 0x8c, 0x80, 0}, times(16, opNop), []byte{opDrop, opEnd})), "instruction 0xfd"},
-		"long misc opcode":    {function([]byte{0, opMisc, 0x8b, 0, 0, opEnd}), "instruction 0xfc"},
-		"negative block type": {function([]byte{0, opBlock, 0x63, 0x70, opEnd, opEnd}), "instruction 0x02"},
+		"hidden instructions": {moduleOf(slices.Concat([]byte{0, opVector, 0x8c, 0x80, 0}, times(16, opNop), []byte{opDrop, opEnd})), "instruction 0xfd"},
+		"long misc opcode":    {moduleOf([]byte{0, opMisc, 0x8b, 0, 0, opEnd}), "instruction 0xfc"},
+		"negative block type": {moduleOf([]byte{0, opBlock, 0x63, 0x70, opEnd, opEnd}), "instruction 0x02"},
 	}
 	for name, c := range cases {
 		m, err := inspect(c.code)

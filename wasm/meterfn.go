@@ -27,9 +27,10 @@ func (f *fn) shape() uint64 { return f.blocks*f.blocks/8 + f.loops*f.loops + f.c
 
 // charge is a place where fuel is taken.
 type charge struct {
-	at   int // offset in the body
-	cost uint32
-	bulk bool // before a bulk operation: by the count on top of the stack
+	at    int // offset in the body
+	cost  uint32
+	bulk  bool // before a bulk operation: by the count on top of the stack
+	table bool // of a table
 }
 
 // scan finds the places to charge and their costs.
@@ -75,7 +76,7 @@ func (f *fn) scan(body []byte) error {
 		}
 		f.blocks += uint64(in.blocks)
 		if in.bulk {
-			f.charges = append(f.charges, charge{at: at, bulk: true})
+			f.charges = append(f.charges, charge{at: at, bulk: true, table: in.table})
 			f.bulk = true
 		}
 		f.charges[payer].cost += cost
@@ -129,7 +130,11 @@ func (f *fn) rewrite(body []byte) []byte {
 		if c.bulk {
 			out = f.take(appendU32(append(out, opLocalSet), count), func(b []byte) []byte {
 				b = appendU32(append(b, opLocalGet), count)
-				b = append(b, opI64ExtendU, opI64Const, bulkShift, opI64ShrU, opI64Sub)
+				b = append(b, opI64ExtendU)
+				if !c.table {
+					b = append(b, opI64Const, bulkShift, opI64ShrU)
+				}
+				b = append(b, opI64Sub)
 				return append(b, opI64Const, bulkCost, opI64Sub)
 			})
 			out = appendU32(append(out, opLocalGet), count)

@@ -69,6 +69,7 @@ type instr struct {
 	global uint32 // of global.get and global.set
 	blocks int    // basic blocks it adds
 	bulk   bool   // works through as many elements as the number on top of the stack says
+	table  bool   // and those are a table's, not bytes
 }
 
 // next passes one instruction. It accepts only the encodings that compilers
@@ -116,7 +117,7 @@ func (r *reader) next() (in instr) {
 	case op == opRefNull:
 		r.valueType()
 	case op == opMisc:
-		in.bulk = r.misc()
+		in.bulk, in.table = r.misc()
 	case op == opVector:
 		r.vector()
 	case op == opUnreachable, op == opNop, op == opElse, op == opEnd, op == opReturn, op == opDrop,
@@ -169,29 +170,30 @@ func (r *reader) blockType() {
 	r.fail(errNumber)
 }
 
-// misc passes what follows 0xfc and tells whether it is a bulk operation.
-func (r *reader) misc() (bulk bool) {
+// misc passes what follows 0xfc and tells whether it is a bulk operation, and
+// whether on a table.
+func (r *reader) misc() (bulk, table bool) {
 	k := r.byte()
 	switch k {
 	case 0, 1, 2, 3, 4, 5, 6, 7: // saturating conversions
 	case miscMemoryInit:
 		r.u32()
 		r.zero(opMisc)
-		return true
+		return true, false
 	case miscMemoryCopy:
 		r.zero(opMisc)
 		r.zero(opMisc)
-		return true
+		return true, false
 	case miscMemoryFill:
 		r.zero(opMisc)
-		return true
+		return true, false
 	case miscTableInit, miscTableCopy:
 		r.u32()
 		r.u32()
-		return true
+		return true, true
 	case miscTableFill:
 		r.u32()
-		return true
+		return true, true
 	case miscDataDrop, miscElemDrop, miscTableSize:
 		r.u32()
 	case miscTableGrow:
@@ -199,7 +201,7 @@ func (r *reader) misc() (bulk bool) {
 	default:
 		r.unknown(opMisc)
 	}
-	return false
+	return false, false
 }
 
 // vector passes what follows 0xfd: an opcode of one byte, or of two of which the

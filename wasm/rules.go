@@ -1,35 +1,38 @@
 package wasm
 
-import (
-	"strings"
-
-	"omx/policies/abi"
-)
+import "omx/policies/abi"
 
 // fuelExport is the name under which metering exports the fuel left. No module
 // may use it.
 const fuelExport = "omx.fuel"
 
-// deciders are the kinds a policy may decide, and by which export.
+// deciders are the kinds a policy may decide, in their order, and by which
+// export.
 var deciders = [...]struct {
 	kind   abi.Kind
 	export string
-	rows   int // most rows of a view
 }{
-	{abi.Admit, abi.ExportAdmit, 1},
-	{abi.Route, abi.ExportRoute, abi.MaxRows},
+	{abi.Admit, abi.ExportAdmit},
+	{abi.Route, abi.ExportRoute},
+	{abi.Replicate, abi.ExportReplicate},
 }
 
 // check refuses what may not run here, or could not be bounded.
 func (m *module) check(lim *Limits) error {
+	var denied []entity
 	for _, e := range m.imports {
-		return refuse("imports %s.%s (%s): a policy may import nothing%s", e.module, e.name, kindNames[e.kind], importAdvice(e.module, e.name))
+		if e.kind != kindFunction || granted(e.module, e.name) == nil {
+			denied = append(denied, e)
+		}
+	}
+	if len(denied) > 0 {
+		return deny(denied)
 	}
 	if len(m.memories) != 1 || !m.export(abi.ExportMemory, kindMemory) {
 		return refuse("has %d memories: a policy has one of its own, exported as %q", len(m.memories), abi.ExportMemory)
 	}
 	if mem := m.memories[0]; mem.min > lim.MemoryPages {
-		return refuse("needs %d pages of memory, %d are allowed: let it start with less, or raise the limit", mem.min, lim.MemoryPages)
+		return refuse("needs %d pages of memory, %d are allowed: let it start with less%s", mem.min, lim.MemoryPages, lim.advice())
 	} else if mem.hasMax && (mem.max < mem.min || mem.max > addressablePages) {
 		return refuse("has a memory of at least %d and at most %d pages: at most %d can be addressed", mem.min, mem.max, addressablePages)
 	}
@@ -58,17 +61,7 @@ func (m *module) check(lim *Limits) error {
 		}
 	}
 	if len(m.kinds()) == 0 {
-		return refuse("exports neither %s nor %s: it decides nothing", abi.ExportAdmit, abi.ExportRoute)
+		return refuse("exports none of %s, %s and %s: it decides nothing", abi.ExportAdmit, abi.ExportRoute, abi.ExportReplicate)
 	}
 	return nil
-}
-
-func importAdvice(module, name string) string {
-	switch {
-	case module == "env" && name == "abort":
-		return "; with AssemblyScript, build with --use abort="
-	case strings.HasPrefix(module, "wasi"):
-		return "; build for a target without a system, for example wasm32-unknown-unknown"
-	}
-	return "; take time and seed from the view"
 }
