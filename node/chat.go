@@ -2,8 +2,11 @@ package node
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/fnv"
+	"io"
 	"net/http"
 	"strconv"
 	"time"
@@ -41,9 +44,11 @@ func (n *Node) Chat(ctx context.Context, c *api.Chat, reply api.Reply) (api.Resu
 	w := wireRequest{ID: req.ID, Tenant: req.Tenant, PromptTokens: req.Prompt, Prompt: prompt(c)}
 	tries := 0
 	var err error
-	for _, pick := range picks.List() {
+	for i := range picks.List() {
+		pick := &picks.Pick[i]
 		tries++
-		if err = n.try(ctx, a, pick, &w); err == nil || a.begun || ctx.Err() != nil || isFinal(err) {
+		req.Attempt = w.Attempt
+		if err = n.try(ctx, a, &req, pick, &w); err == nil || a.begun || ctx.Err() != nil || isFinal(err) {
 			break
 		}
 		w.Attempt++
@@ -105,14 +110,19 @@ func (a *answer) outcome(tries int, took time.Duration, err error) decide.Outcom
 }
 
 // try runs the request on one node.
-func (n *Node) try(ctx context.Context, a *answer, pick decide.Pick, w *wireRequest) error {
+func (n *Node) try(ctx context.Context, a *answer, req *decide.Request, pick *decide.Pick, w *wireRequest) error {
 	tctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	timer := time.AfterFunc(n.cfg.FirstToken, func() { cancel(errSlow) })
 	defer timer.Stop()
-	a.by, a.first = pick.Node, func() { timer.Stop() }
+	began, first := time.Now(), time.Duration(0)
+	a.by, a.first = pick.Node, func() {
+		timer.Stop()
+		first = time.Since(began)
+		n.decider.First(n.now(), req, pick, catalog.Micros(first.Microseconds()))
+	}
 
-	pick.Seen.Sent()
+	n.decider.Sent(n.now(), req, pick)
 	var err error
 	if pick.Self {
 		a.usage, err = n.engine.Generate(tctx, &w.Prompt, func(t engine.Token) error { return a.token(t.Text, t.N) })
@@ -123,7 +133,7 @@ func (n *Node) try(ctx context.Context, a *answer, pick decide.Pick, w *wireRequ
 		err = errSlow
 	}
 	failed := err != nil && ctx.Err() == nil && isFault(err)
-	pick.Seen.Done(failed, n.now())
+	n.decider.Ended(n.now(), req, pick, ended(began, first, a.usage.OutputTokens, failed))
 	if failed && !pick.Self {
 		n.table.SetSuspect(pick.Node, true)
 		n.table.Publish()
@@ -136,6 +146,12 @@ func (n *Node) try(ctx context.Context, a *answer, pick decide.Pick, w *wireRequ
 	return err
 }
 
+// ended is how a try went that began at a moment and took until now.
+func ended(began time.Time, first time.Duration, output int, failed bool) decide.End {
+	return decide.End{Failed: failed, Busy: first == 0 && !failed && output == 0, First: catalog.Micros(first.Microseconds()),
+		Took: catalog.Micros(time.Since(began).Microseconds()), Output: uint32(max(output, 0))}
+}
+
 func (n *Node) request(c *api.Chat) decide.Request {
 	seed := uint64(0)
 	id := n.requests.Add(1)
@@ -145,8 +161,30 @@ func (n *Node) request(c *api.Chat) decide.Request {
 	return decide.Request{
 		ID: id, Model: c.Model, Tenant: c.Tenant.Handle(),
 		Prompt: uint32(c.EstimatedPromptTokens), Estimated: true,
-		MaxOut: uint32(max(c.MaxTokens, 0)), Streamed: c.Stream, Seed: seed ^ id*0x9e3779b97f4a7c15,
+		MaxOut: uint32(max(c.MaxTokens, 0)), Streamed: c.Stream, Affinity: affinity(c), Seed: seed ^ id*0x9e3779b97f4a7c15,
 	}
+}
+
+// affinityBytes of a prompt's beginning tell which conversations belong together:
+// about the length of a system prompt.
+const affinityBytes = 1024
+
+// affinity hashes the prompt's beginning, keyed by the tenant so that nobody can
+// learn by it what another asks.
+func affinity(c *api.Chat) uint64 {
+	h := fnv.New64a()
+	var key [8]byte
+	binary.LittleEndian.PutUint64(key[:], c.Tenant.Handle())
+	h.Write(key[:])
+	left := affinityBytes
+	for _, m := range c.Messages {
+		text := m.Content[:min(len(m.Content), left)]
+		io.WriteString(h, text)
+		if left -= len(text); left == 0 {
+			break
+		}
+	}
+	return max(h.Sum64(), 1)
 }
 
 // prompt is the engine's form of a client's request.

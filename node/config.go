@@ -56,10 +56,22 @@ type Config struct {
 	ContextTokens int
 	// Threads of one model; default one per core.
 	Threads int
-	// RoutePolicy and AdmitPolicy are policy modules (.wasm); a change of the
-	// file takes effect within a second. Default: the built-in policies.
+	// RoutePolicy and AdmitPolicy are policies, as package policy reads
+	// references; a change of a file takes effect within a second. Default: what
+	// decided before, else the default built-in policies.
 	RoutePolicy string
 	AdmitPolicy string
+	// RouteParams and AdmitParams are parameters for these, key=value each.
+	RouteParams []string
+	AdmitParams []string
+	// PolicyTrust is a file of public keys: policies must be signed by them.
+	// Default: none need be.
+	PolicyTrust string
+	// PolicyLarge allows policies the size of those that Go makes.
+	PolicyLarge bool
+	// AdmitClosed sheds requests when the admission policy fails. Default: the
+	// built-in rule decides then.
+	AdmitClosed bool
 	// FirstToken is how long one node may take until its first token before the
 	// next is tried; default 60 s.
 	FirstToken time.Duration

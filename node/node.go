@@ -18,6 +18,7 @@ import (
 	"omx/node/events"
 	"omx/node/mesh"
 	"omx/node/monitor"
+	"omx/node/policy"
 	"omx/wasm"
 )
 
@@ -44,12 +45,13 @@ type Node struct {
 	api     *api.Server
 	bus     *events.Bus
 	monitor *monitor.Monitor
+	born    time.Time
 
-	policyFiles []*policyFile
-	requests    atomic.Uint64
-	draining    atomic.Bool
-	kept        map[catalog.NodeID]string // slow facts as stored; used by one goroutine of the mesh at a time
-	keptMu      sync.Mutex
+	policies *policy.Manager
+	requests atomic.Uint64
+	draining atomic.Bool
+	kept     map[catalog.NodeID]string // slow facts as stored; used by one goroutine of the mesh at a time
+	keptMu   sync.Mutex
 
 	failed chan error
 	cancel context.CancelFunc
@@ -64,7 +66,7 @@ func New(cfg Config) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{cfg: cfg, log: cfg.Log, failed: make(chan error, 1), cancel: func() {}, kept: map[catalog.NodeID]string{}}
+	n := &Node{cfg: cfg, born: time.Now(), log: cfg.Log, failed: make(chan error, 1), cancel: func() {}, kept: map[catalog.NodeID]string{}}
 	if err := n.open(); err != nil {
 		return nil, errors.Join(err, n.Close())
 	}
@@ -90,13 +92,9 @@ func (n *Node) open() (err error) {
 	if err := n.openTable(); err != nil {
 		return err
 	}
-	if n.host, err = wasm.NewHost(context.Background(), wasm.Config{}); err != nil {
+	if err := n.openPolicies(); err != nil {
 		return err
 	}
-	n.record = &decide.Record{}
-	n.decider = decide.New(func(ctx context.Context, name string, code []byte) (decide.Guest, error) {
-		return n.host.Load(ctx, name, code, wasm.Limits{})
-	}, n.record)
 	n.bus = events.New()
 	if _, err := n.bus.Subscribe(events.Options{Name: "journal"}, n.journal); err != nil {
 		return err

@@ -82,9 +82,11 @@ func (n *Node) Serve(ctx context.Context, from catalog.NodeID, s *mesh.ServerStr
 
 	// Counted like the node's own requests, so that the next admission knows of
 	// this one before the load is sampled again.
-	if h := snap.Holders(req.Model); len(h) > 0 && h[0].Self {
-		h[0].Seen.Sent()
-		defer func() { h[0].Seen.Done(false, n.now()) }()
+	var pick *decide.Pick
+	began := time.Now()
+	if p, ok := decide.Here(snap, req.Model); ok {
+		pick = &p
+		n.decider.Sent(n.now(), &req, pick)
 	}
 	accepted := false
 	usage, err := n.engine.Generate(ctx, &w.Prompt, func(t engine.Token) error {
@@ -93,9 +95,15 @@ func (n *Node) Serve(ctx context.Context, from catalog.NodeID, s *mesh.ServerStr
 				return err
 			}
 			accepted = true
+			if pick != nil {
+				n.decider.First(n.now(), &req, pick, catalog.Micros(time.Since(began).Microseconds()))
+			}
 		}
 		return s.Token([]byte(t.Text), uint32(t.N))
 	})
+	if pick != nil {
+		n.decider.Ended(n.now(), &req, pick, ended(began, usage.TTFT, usage.OutputTokens, false))
+	}
 	if err == nil {
 		n.emit(events.RequestDone, from, w.Prompt.Model, uint64(usage.TTFT.Microseconds()), uint64(usage.OutputTokens))
 	} else {
@@ -125,6 +133,7 @@ func (n *Node) Serve(ctx context.Context, from catalog.NodeID, s *mesh.ServerStr
 func (n *Node) PeerUp(id catalog.NodeID) {
 	n.table.SetUp(id, true)
 	n.table.Publish()
+	n.decider.Node(n.now(), id.Handle(), true)
 	n.emit(events.PeerUp, id, catalog.ModelID{}, 0, 0)
 }
 
@@ -135,6 +144,7 @@ func (n *Node) PeerDown(id catalog.NodeID, reason error) {
 	}
 	n.table.SetUp(id, false)
 	n.table.Publish()
+	n.decider.Node(n.now(), id.Handle(), false)
 	n.emit(events.PeerDown, id, catalog.ModelID{}, 0, 0)
 }
 

@@ -81,10 +81,17 @@ func (n *Node) Decision(id uint64) (api.DecisionView, bool) {
 	v := api.DecisionView{ID: strconv.FormatUint(x.ID, 10), At: time.UnixMicro(int64(x.At)).UTC(), Policy: policyName(x.By),
 		Status: x.By.Status.String(), Fuel: x.By.Fuel, TookNS: int64(x.Outcome.Took), Node: x.Outcome.Node.String(),
 		Tries: x.Outcome.Tries, TTFTMillis: float64(x.Outcome.TTFT.Microseconds()) / 1000, Tokens: x.Outcome.Tokens, Error: x.Outcome.Err}
+	age := func(at uint32) *uint32 {
+		if at == 0 {
+			return nil
+		}
+		ms := x.Header.Clock - at
+		return &ms
+	}
 	for i, r := range x.Rows {
-		c := api.CandidateView{Node: x.Nodes[i].String(), Name: x.Names[i], Self: r.Flags&abi.Self != 0, RTTUS: r.RTT, RTTAgeMS: known(r.RTTAge),
-			Queued: r.Queued, Running: r.Running, Slots: r.Slots, LoadAgeMS: known(r.LoadAge), SentSince: r.SentSince, InFlight: r.InFlight,
-			PrefillNSPerToken: r.Prefill, DecodeUSPerToken: r.Decode, SpeedAgeMS: known(r.SpeedAge), ErrorsPerMille: r.Errors,
+		c := api.CandidateView{Node: x.Nodes[i].String(), Name: x.Names[i], Self: r.Flags&abi.Self != 0, RTTUS: r.RTT, RTTAgeMS: age(r.RTTAt),
+			Queued: r.Queued, Running: r.Running, Slots: r.Slots, LoadAgeMS: age(r.LoadAt), SentSince: r.SentSince, InFlight: r.InFlight,
+			PrefillNSPerToken: r.Prefill, DecodeUSPerToken: r.Decode, SpeedAgeMS: age(r.SpeedAt), ErrorsPerMille: r.Errors,
 			Score: known(x.Scores[i])}
 		for k, p := range x.List() {
 			if p.Node == x.Nodes[i] {

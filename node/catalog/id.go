@@ -87,7 +87,10 @@ func clip(s string) string {
 
 func (id NodeID) String() string  { return id.s }
 func (id ModelID) String() string { return id.s }
-func (t Tenant) String() string   { return t.s }
+
+// Compare orders names, as strings.Compare does.
+func (id ModelID) Compare(o ModelID) int { return strings.Compare(id.s, o.s) }
+func (t Tenant) String() string          { return t.s }
 
 func (id NodeID) IsZero() bool  { return id.s == "" }
 func (id ModelID) IsZero() bool { return id.s == "" }

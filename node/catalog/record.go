@@ -44,16 +44,18 @@ func (s State) String() string {
 
 // Load is how busy a placement is, as its node said, and when it said so.
 type Load struct {
-	Queued  uint32 `json:"queued"`  // requests waiting
-	Running uint32 `json:"running"` // requests in a slot
-	Slots   uint32 `json:"slots"`   // requests that can run at once
-	At      Micros `json:"at"`      // when sampled, by the receiver's clock
+	Queued  uint32 `json:"queued"`            // requests waiting
+	Running uint32 `json:"running"`           // requests in a slot
+	Slots   uint32 `json:"slots"`             // requests that can run at once
+	Pending uint32 `json:"pending,omitempty"` // prompt tokens that wait or are being read
+	At      Micros `json:"at"`                // when sampled, by the receiver's clock
 }
 
 // Speed is how fast a placement has been, as measured by its engine.
 type Speed struct {
-	PrefillNS uint32 `json:"prefill_ns"` // nanoseconds per prompt token
-	DecodeUS  uint32 `json:"decode_us"`  // microseconds per output token, one stream
+	PrefillNS uint32 `json:"prefill_ns"`      // nanoseconds per prompt token
+	DecodeUS  uint32 `json:"decode_us"`       // microseconds per output token, one stream
+	Batch     uint32 `json:"batch,omitempty"` // per mille by which a token takes longer for each further stream
 	At        Micros `json:"at"`
 }
 
@@ -65,20 +67,24 @@ type Placement struct {
 	State  State   `json:"state"`
 	Load   Load    `json:"load"`
 	Speed  Speed   `json:"speed"`
+	// Context is how many tokens, prompt and answer, a slot holds; 0 unknown.
+	Context uint32 `json:"context,omitempty"`
 }
 
 // NodeInfo is what a node says of itself. The highest Seq of a node wins.
 type NodeInfo struct {
-	ID         NodeID      `json:"id"`
-	Name       string      `json:"name"`
-	Seq        uint64      `json:"seq"`
-	Addrs      []string    `json:"addrs,omitempty"` // where its mesh port is reached
-	Zone       uint32      `json:"zone"`
-	Coord      Coord       `json:"coord"`
-	MemFreeMiB uint32      `json:"mem_free_mib"`
-	Draining   bool        `json:"draining,omitempty"`
-	At         Micros      `json:"at"` // when received, by the receiver's clock
-	Placements []Placement `json:"placements,omitempty"`
+	ID          NodeID      `json:"id"`
+	Name        string      `json:"name"`
+	Seq         uint64      `json:"seq"`
+	Addrs       []string    `json:"addrs,omitempty"` // where its mesh port is reached
+	Zone        uint32      `json:"zone"`
+	Coord       Coord       `json:"coord"`
+	MemFreeMiB  uint32      `json:"mem_free_mib"`
+	MemTotalMiB uint32      `json:"mem_total_mib,omitempty"`
+	DiskFreeMiB uint32      `json:"disk_free_mib,omitempty"` // where it keeps models
+	Draining    bool        `json:"draining,omitempty"`
+	At          Micros      `json:"at"` // when received, by the receiver's clock
+	Placements  []Placement `json:"placements,omitempty"`
 }
 
 // Validate rejects a record that is over a limit, before anything keeps it.

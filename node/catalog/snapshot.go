@@ -1,16 +1,22 @@
 package catalog
 
-import "math"
+import (
+	"math"
+
+	"omx/policies/abi"
+)
 
 // Node is a NodeInfo with what this node knows about reaching it.
 type Node struct {
 	NodeInfo
-	Handle  uint64
-	Self    bool
-	Up      bool   // connected now (this node itself always is)
-	Suspect bool   // connected, but a request there just failed
-	RTT     uint32 // µs, measured
-	RTTAt   Micros // 0: never measured
+	Handle   uint64
+	Self     bool
+	Up       bool   // connected now (this node itself always is)
+	Suspect  bool   // connected, but a request there just failed
+	RTT      uint32 // µs, measured
+	RTTAt    Micros // 0: never measured
+	JoinedAt Micros // when its first record came
+	UpAt     Micros // since when it has been up, 0: it is not
 }
 
 // Holder is a node as a place where one model is served.
@@ -21,49 +27,52 @@ type Holder struct {
 	sentBase uint32 // Seen.sent when the load figure arrived
 }
 
-// Sent counts this node's requests there that have not ended: inFlight in all,
-// since of those after the load figure was sampled, which that figure therefore
-// cannot contain.
-func (h *Holder) Sent() (since, inFlight uint32) {
-	inFlight = h.Seen.InFlight()
-	return min(h.Seen.sent.Load()-h.sentBase, inFlight), inFlight
-}
-
 // Snapshot is an immutable picture of the catalog. A decision reads one from
 // start to end; nothing in it changes but the counters behind Holder.Seen.
 type Snapshot struct {
 	Gen    uint64 // grows with each publication
 	Self   *Node
 	Nodes  []*Node // this node first, then by distance
-	models map[ModelID]*modelEntry
+	models map[ModelID]*ModelView
+
+	SelfRow abi.Row // this node, without any model
+	NodesUp uint32
+	At      Micros // the newest of what is in it
 }
 
-type modelEntry struct {
-	handle  uint64
-	holders []Holder
+// ModelView is one model in a snapshot.
+type ModelView struct {
+	Handle  uint64
+	Holders []Holder  // the nodes that have the model and are up: this one first, then by distance
+	Rows    []abi.Row // of the holders, but for what FillSeen writes
+	// Saturation is how many of the holders' slots are taken, per mille: more than
+	// 1000 if requests wait.
+	Saturation uint32
+	// Demand is requests per hour at this node, over about a minute, ten minutes
+	// and an hour.
+	Demand [3]uint32
+	demand *demand
 }
 
-// Holders are the nodes that have the model and are up: this one first, then
-// by distance. The slice is shared; do not change it.
+// Asked counts a request for the model.
+func (v *ModelView) Asked() { v.demand.asked.Add(1) }
+
+// Model is what is known of a model; nil if no node that is up has it. It is
+// shared; do not change it.
+func (s *Snapshot) Model(m ModelID) *ModelView { return s.models[m] }
+
+// Holders are those of Model, none for a model nobody has.
 func (s *Snapshot) Holders(m ModelID) []Holder {
-	if e := s.models[m]; e != nil {
-		return e.holders
+	if v := s.models[m]; v != nil {
+		return v.Holders
 	}
 	return nil
-}
-
-// ModelHandle is m.Handle() without hashing for models somebody holds.
-func (s *Snapshot) ModelHandle(m ModelID) uint64 {
-	if e := s.models[m]; e != nil {
-		return e.handle
-	}
-	return m.Handle()
 }
 
 // Models calls f for every model of the snapshot, in no order.
 func (s *Snapshot) Models(f func(ModelID, []Holder)) {
 	for m, e := range s.models {
-		f(m, e.holders)
+		f(m, e.Holders)
 	}
 }
 

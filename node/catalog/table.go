@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+
+	"omx/policies/abi"
 )
 
 // MaxNodes bounds the table: ten times the largest mesh a node is meant for.
@@ -19,6 +21,7 @@ type Table struct {
 	nodes map[NodeID]*tableNode
 	self  NodeID
 	gen   uint64
+	asked map[ModelID]*demand // of the models in the snapshot
 	snap  atomic.Pointer[Snapshot]
 }
 
@@ -36,7 +39,7 @@ type seen struct {
 
 // NewTable makes a table that knows only this node.
 func NewTable(self NodeInfo) (*Table, error) {
-	t := &Table{self: self.ID, nodes: map[NodeID]*tableNode{}}
+	t := &Table{self: self.ID, nodes: map[NodeID]*tableNode{}, asked: map[ModelID]*demand{}}
 	if err := t.PutRecord(self); err != nil {
 		return nil, fmt.Errorf("create table: %w", err)
 	}
@@ -61,6 +64,7 @@ func (t *Table) PutRecord(info NodeInfo) error {
 		n.node.Handle = info.ID.Handle()
 		n.node.Self = info.ID == t.self
 		n.node.Up = n.node.Self
+		n.node.JoinedAt = info.At
 		t.nodes[info.ID] = n
 	} else if info.Seq <= n.node.Seq && !n.node.Self {
 		return nil
@@ -90,7 +94,15 @@ func (t *Table) SetRTT(id NodeID, rtt uint32, at Micros) {
 // SetUp notes whether a known node can be reached. A node that comes up is no
 // longer suspect.
 func (t *Table) SetUp(id NodeID, up bool) {
-	t.edit(id, func(n *Node) { n.Up, n.Suspect = up, false })
+	t.edit(id, func(n *Node) {
+		if n.Up != up {
+			n.UpAt = 0
+			if up {
+				n.UpAt = t.nodes[t.self].node.At
+			}
+		}
+		n.Up, n.Suspect = up, false
+	})
 }
 
 // SetSuspect marks a known node after a failed request, or clears the mark.
@@ -123,7 +135,7 @@ func (t *Table) Publish() *Snapshot {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.gen++
-	s := &Snapshot{Gen: t.gen, Nodes: make([]*Node, 0, len(t.nodes)), models: map[ModelID]*modelEntry{}}
+	s := &Snapshot{Gen: t.gen, Nodes: make([]*Node, 0, len(t.nodes)), models: map[ModelID]*ModelView{}}
 	for _, n := range t.nodes {
 		s.Nodes = append(s.Nodes, &n.node)
 	}
@@ -137,9 +149,20 @@ func (t *Table) Publish() *Snapshot {
 		s.Nodes[i] = &copies[i]
 	}
 	s.Self = s.Nodes[0] // nearer than any other
+	nodeRow(&s.SelfRow, s.Self)
 	for _, n := range s.Nodes {
 		if n.Up {
+			s.NodesUp++
 			t.addHolders(s, n)
+		}
+		s.At = max(s.At, n.At)
+	}
+	for m, v := range s.models {
+		t.finish(m, v, s.Self.At)
+	}
+	for m := range t.asked {
+		if s.models[m] == nil {
+			delete(t.asked, m)
 		}
 	}
 	t.snap.Store(s)
@@ -148,15 +171,42 @@ func (t *Table) Publish() *Snapshot {
 
 func (t *Table) addHolders(s *Snapshot, n *Node) {
 	seen := t.nodes[n.ID].seen
-	for _, p := range n.Placements {
-		e := s.models[p.Model]
-		if e == nil {
-			e = &modelEntry{handle: p.Model.Handle()}
-			s.models[p.Model] = e
+	var row abi.Row
+	nodeRow(&row, n)
+	for i := range n.Placements {
+		p := &n.Placements[i]
+		v := s.models[p.Model]
+		if v == nil {
+			v = &ModelView{Handle: p.Model.Handle()}
+			s.models[p.Model] = v
 		}
 		o := seen[p.Model]
-		e.holders = append(e.holders, Holder{Node: n, Placement: p, Seen: o.observed, sentBase: o.sentBase})
+		v.Holders = append(v.Holders, Holder{Node: n, Placement: *p, Seen: o.observed, sentBase: o.sentBase})
+		r := row
+		placementRow(&r, p)
+		v.Rows = append(v.Rows, r)
 	}
+}
+
+// finish works out what is said of a model as a whole.
+func (t *Table) finish(m ModelID, v *ModelView, now Micros) {
+	var taken, slots uint64
+	for i := range v.Rows {
+		r := &v.Rows[i]
+		if r.LoadAt != 0 {
+			taken += uint64(r.Queued) + uint64(r.Running)
+			slots += uint64(r.Slots)
+		}
+	}
+	if slots > 0 {
+		v.Saturation = uint32(min(taken*1000/slots, uint64(abi.None)))
+	}
+	if v.demand = t.asked[m]; v.demand == nil {
+		v.demand = &demand{}
+		t.asked[m] = v.demand
+	}
+	v.demand.fold(now)
+	v.Demand = v.demand.perHour()
 }
 
 // Records are the records as they were put, for a store; in no order.

@@ -62,14 +62,17 @@ func fleet(t testing.TB, n int, edit func(i int, info *catalog.NodeInfo)) *catal
 }
 
 func newDecider(t testing.TB, record *decide.Record) *decide.Decider {
+	return deciderWith(t, decide.Config{Record: record})
+}
+
+func deciderWith(t testing.TB, c decide.Config) *decide.Decider {
 	t.Helper()
 	host, err := wasm.NewHost(context.Background(), wasm.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := decide.New(func(ctx context.Context, name string, code []byte) (decide.Guest, error) {
-		return host.Load(ctx, name, code, wasm.Limits{})
-	}, record)
+	c.Load = decide.HostLoader(host, wasm.Limits{}, nil)
+	d := decide.New(c)
 	t.Cleanup(func() {
 		if err := errors.Join(d.Close(), host.Close(context.Background())); err != nil {
 			t.Error(err)
@@ -84,7 +87,7 @@ func use(t testing.TB, d *decide.Decider, kind abi.Kind, name string) {
 	if !ok {
 		t.Fatalf("no built-in policy %s", name)
 	}
-	if err := d.Use(context.Background(), kind, name, code); err != nil {
+	if err := d.Use(context.Background(), kind, decide.Policy{Name: name, Code: code}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -106,21 +109,21 @@ func randomFleet(t *testing.T, rng *rand.Rand) *catalog.Table {
 	})
 }
 
-// The Go rule and the default policy are two writings of one formula: whatever
-// the figures, they must say the same, or a fallback would change the routing.
-func TestBuiltinRulesEqualDefaultPolicies(t *testing.T) {
+// The Go rules and the policies they are named after are two writings of one
+// formula: whatever the figures, they must say the same.
+func TestBuiltinRulesEqualTheirPolicies(t *testing.T) {
 	guest, native := newDecider(t, nil), newDecider(t, nil)
-	use(t, guest, abi.Route, policies.DefaultRoute)
-	use(t, guest, abi.Admit, policies.DefaultAdmit)
+	use(t, guest, abi.Route, "expected-time")
+	use(t, guest, abi.Admit, "bounded-queue")
 	rng := rand.New(rand.NewPCG(1, 2))
 	for range 300 {
 		table := randomFleet(t, rng)
 		s := table.Snapshot()
 		for _, h := range s.Holders(modelID(t, "m")) {
 			for range rng.IntN(4) {
-				h.Seen.Sent()
+				h.Seen.Sent(100, now-9)
 				if rng.IntN(2) == 0 {
-					h.Seen.Done(rng.IntN(2) == 0, now-5)
+					h.Seen.Done(rng.IntN(2) == 0, 100, 0, now-5)
 				}
 			}
 		}
@@ -132,7 +135,7 @@ func TestBuiltinRulesEqualDefaultPolicies(t *testing.T) {
 		if a.N != b.N || a.Pick != b.Pick {
 			t.Fatalf("the policy picks\n%+v\nthe rule\n%+v", a.List(), b.List())
 		}
-		if a.By.Policy != policies.DefaultRoute || b.By.Policy != decide.Builtin || a.By.Fuel == 0 {
+		if a.By.Policy != "expected-time" || b.By.Policy != decide.Builtin || a.By.Fuel == 0 {
 			t.Fatalf("decided by %+v and %+v", a.By, b.By)
 		}
 		v, w := guest.Admit(now, s, &r), native.Admit(now, s, &r)
@@ -198,7 +201,7 @@ func TestSentSinceSpreadsRequests(t *testing.T) {
 	for range 32 {
 		var p decide.Picks
 		d.Route(now, s, &decide.Request{Model: modelID(t, "m"), Prompt: 10}, &p)
-		p.Pick[0].Seen.Sent()
+		p.Pick[0].Seen.Sent(100, now)
 		got[p.Pick[0].Node]++
 	}
 	for id, n := range got {
@@ -219,7 +222,7 @@ func TestAdmission(t *testing.T) {
 	}{
 		{"free slot", 3, 0, abi.Allow}, {"all slots busy", 4, 0, abi.Queue}, {"queue nearly full", 4, 15, abi.Queue}, {"queue full", 4, 16, abi.Shed},
 	} {
-		for _, policy := range []string{"", policies.DefaultAdmit} {
+		for _, policy := range []string{"", "bounded-queue"} {
 			d := newDecider(t, nil)
 			if policy != "" {
 				use(t, d, abi.Admit, policy)
@@ -313,11 +316,11 @@ func TestUseRefusesWrongModules(t *testing.T) {
 	use(t, d, abi.Route, "nearest")
 	admit, _ := policies.Builtin(policies.DefaultAdmit)
 	for name, code := range map[string][]byte{"empty": nil, "not wasm": []byte("hello"), "wrong kind": admit} {
-		if err := d.Use(t.Context(), abi.Route, name, code); err == nil {
+		if err := d.Use(t.Context(), abi.Route, decide.Policy{Name: name, Code: code}); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
 	}
-	if a := d.Active(abi.Route); a.Name != "nearest" || a.Generation != 1 {
+	if a := d.Active(abi.Route); a.Active.Name != "nearest" || a.Generation != 1 {
 		t.Errorf("after refusals %+v decides", a)
 	}
 }

@@ -3,6 +3,7 @@ package decide
 import (
 	"errors"
 
+	"omx/node/catalog"
 	"omx/policies/abi"
 	"omx/wasm"
 )
@@ -18,18 +19,16 @@ const (
 
 // nativeRoute is the built-in routing rule, in Go: the same formula as
 // policies/assembly/route/expected-time.ts, to the unit (a test compares them).
-// It scores each row by the predicted time to its first words, in µs, and returns
-// the best.
-func nativeRoute(view []byte, n int) abi.Answer {
-	h, _, err := abi.ReadHeader(view)
-	if err != nil {
-		return abi.Pack(abi.BadRequest, 0)
-	}
+// It scores each holder by the predicted time to its first words, in µs, and
+// returns the best.
+func nativeRoute(r *Request, holders []catalog.Holder, rows []abi.Row, scores []uint32) abi.Answer {
 	best, bestScore := abi.None, abi.Never
-	for i := range n {
-		r := abi.ReadRow(view, i)
-		score := expectedTime(&h, &r)
-		abi.PutScore(view, n, i, score)
+	expect := r.expectOut()
+	var seen abi.RowSeen
+	for i := range holders {
+		holders[i].FillSeen(&seen)
+		score := expectedTime(r.Prompt, expect, &rows[i].RowLoad, &seen)
+		scores[i] = score
 		if score < bestScore {
 			best, bestScore = uint32(i), score
 		}
@@ -51,69 +50,67 @@ const words = 8
 // where step is the time of a token in the batch there will be, and wait is how
 // long the requests ahead keep all slots busy. Sums are made in 64 bits; what
 // would not fit ends at Never-1.
-func expectedTime(h *abi.Header, r *abi.Row) uint32 {
+func expectedTime(prompt, expect uint32, r *abi.RowLoad, seen *abi.RowSeen) uint32 {
 	if r.Flags&(abi.Draining|abi.Suspect) != 0 {
 		return abi.Never
 	}
 	const most = uint64(abi.Never - 1)
 	rtt, prefill, decode := uint64(r.RTT), uint64(r.Prefill), uint64(r.Decode)
-	if r.RTTAge == abi.None {
+	if r.RTTAt == 0 {
 		rtt = unknownRTT
 	}
-	if r.SpeedAge == abi.None {
+	if r.SpeedAt == 0 {
 		prefill, decode = unknownPrefill, unknownDecode
 	}
-	ahead, slots := uint64(r.SentSince), uint64(max(r.Slots, 1))
-	if r.LoadAge != abi.None {
+	ahead, slots := uint64(seen.SentSince), uint64(max(r.Slots, 1))
+	if r.LoadAt != 0 {
 		ahead += uint64(r.Queued) + uint64(r.Running)
 	}
 	ahead = min(ahead, most)
 	step := min(decode*(7+min(ahead+1, slots))/8, most)
-	prefill = min(uint64(h.Prompt-min(r.Prefix, h.Prompt))*prefill/1000, most)
+	prefill = min(uint64(prompt-min(seen.Prefix, prompt))*prefill/1000, most)
 
 	t := rtt + prefill + words*step
 	if ahead >= slots {
-		t += min((ahead-slots+1)*min(uint64(h.ExpectOut)*step/slots+prefill, most), most)
+		t += min((ahead-slots+1)*min(uint64(expect)*step/slots+prefill, most), most)
 	}
 	if r.Flags&abi.Loaded == 0 {
 		t += loadPenalty
 	}
 	t = min(t, most)
-	if r.ErrorsAge != abi.None {
-		t += t * 4 * uint64(min(r.Errors, 1000)) / 1000
+	if seen.ErrorsAt != 0 {
+		t += t * 4 * uint64(min(seen.Errors, 1000)) / 1000
 	}
 	return uint32(min(t, most))
 }
 
 // Reasons the built-in admission gives.
 const (
-	reasonQueueFull uint8 = 1
+	reasonQueueFull    uint8 = 1
+	reasonPolicyFailed uint8 = 2
 )
 
 // nativeAdmit is the built-in admission rule: a request may wait as long as
 // fewer than four times as many as there are slots already do. The same rule as
-// policies/assembly/admit/bounded-queue.ts.
-func nativeAdmit(view []byte) abi.Answer {
-	h, n, err := abi.ReadHeader(view)
-	if err != nil || n < 1 {
-		return abi.Pack(abi.BadRequest, 0)
-	}
-	r := abi.ReadRow(view, 0)
-	if r.LoadAge == abi.None || r.Slots == 0 {
+// policies/assembly/admit/bounded-queue.ts. h is this node as a holder of the
+// model, nil if it is none.
+func nativeAdmit(r *Request, h *catalog.Holder, row *abi.RowLoad) abi.Answer {
+	if h == nil || row.LoadAt == 0 || row.Slots == 0 {
 		return abi.Pack(abi.OK, abi.PackVerdict(abi.Allow, 0, 0)) // not served here
 	}
-	waiting, slots := uint64(r.Queued)+uint64(r.SentSince), uint64(r.Slots)
+	_, since := h.InFlight()
+	waiting, slots := uint64(row.Queued)+uint64(since), uint64(row.Slots)
 	switch {
-	case waiting+uint64(r.Running) < slots:
+	case waiting+uint64(row.Running) < slots:
 		return abi.Pack(abi.OK, abi.PackVerdict(abi.Allow, 0, 0))
 	case waiting < 4*slots:
 		return abi.Pack(abi.OK, abi.PackVerdict(abi.Queue, 0, 0))
 	}
-	decode := r.Decode
-	if r.SpeedAge == abi.None {
+	decode := row.Decode
+	if row.SpeedAt == 0 {
 		decode = unknownDecode
 	}
-	deci := uint64(h.ExpectOut) * uint64(decode) / 100_000 // one request's time, in tenths of a second
+	deci := uint64(r.expectOut()) * uint64(decode) / 100_000 // one request's time, in tenths of a second
 	return abi.Pack(abi.OK, abi.PackVerdict(abi.Shed, reasonQueueFull, uint16(min(max(deci, 10), 300))))
 }
 

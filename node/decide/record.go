@@ -2,6 +2,7 @@ package decide
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -10,11 +11,11 @@ import (
 )
 
 // recordLen is how many route decisions are kept: a few minutes of a busy node,
-// at about 6 KiB each.
+// at 132 bytes per candidate of each.
 const recordLen = 256
 
 // Record keeps the last route decisions as the policy saw them. Writing one
-// allocates nothing. Safe for concurrent use.
+// allocates nothing once the places are as large as views get. Safe for concurrent use.
 type Record struct {
 	mu      sync.Mutex
 	entries [recordLen]entry
@@ -25,7 +26,7 @@ type entry struct {
 	picks   Picks
 	at      catalog.Micros
 	holders []catalog.Holder // of the immutable snapshot that was used
-	view    [headRoom]byte
+	view    []byte
 	outcome Outcome
 }
 
@@ -58,7 +59,7 @@ func (r *Record) route(p *Picks, view []byte, holders []catalog.Holder, at catal
 	e := &r.entries[p.ID%recordLen]
 	e.picks, e.at, e.holders, e.outcome = *p, at, holders, Outcome{}
 	r.last = p.ID
-	copy(e.view[:], view)
+	e.view = append(e.view[:0], view...)
 }
 
 // Outcome adds how the request of decision id ended.
@@ -85,14 +86,13 @@ func (r *Record) Explain(id uint64) (Explained, error) {
 	if id == 0 || e.picks.ID != id {
 		return Explained{}, fmt.Errorf("decision %d is not kept: the last %d are", id, recordLen)
 	}
-	h, n, err := abi.ReadHeader(e.view[:])
+	v, err := abi.Open(e.view)
 	if err != nil {
 		return Explained{}, fmt.Errorf("explain decision %d: %w", id, err)
 	}
-	x := Explained{Picks: e.picks, At: e.at, Header: h, Outcome: e.outcome}
-	for i := range n {
-		x.Rows = append(x.Rows, abi.ReadRow(e.view[:], i))
-		x.Scores = append(x.Scores, abi.Score(e.view[:], n, i))
+	x := Explained{Picks: e.picks, At: e.at, Header: *v.Header, Outcome: e.outcome, Scores: slices.Clone(v.ScoreList())}
+	for i := range int(v.Count) {
+		x.Rows = append(x.Rows, v.Row(i))
 		x.Nodes = append(x.Nodes, e.holders[i].ID)
 		x.Names = append(x.Names, e.holders[i].Name)
 	}

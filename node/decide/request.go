@@ -12,16 +12,24 @@ type Request struct {
 	ID        uint64
 	Model     catalog.ModelID
 	Tenant    uint64 // catalog.Tenant.Handle
+	Session   uint64 // of the conversation; 0 none
+	Affinity  uint64 // hash of the prompt's beginning, keyed per tenant; 0 none
+	Entry     uint64 // handle of the node whose client asked; 0 this one
+	Peer      uint64 // handle of the node that sent it here; 0 a client
 	Prompt    uint32 // tokens
 	MaxOut    uint32 // tokens
 	ExpectOut uint32 // tokens; 0 takes DefaultExpectOut or MaxOut if that is less
 	Priority  int32  // below 0 may be shed first
+	Class     uint32
 	Deadline  catalog.Micros
+	WantFirst uint32 // ms to the first token; 0 none
+	WantEach  uint32 // µs per output token; 0 none
 	Streamed  bool
 	FromPeer  bool // another node sent it here: it is served here or refused
 	Estimated bool // Prompt is an estimate
 	Attempt   uint32
 	Hops      uint32
+	Turn      uint32
 	Seed      uint64 // for tie breaks and sampling
 }
 
@@ -54,12 +62,14 @@ type Source struct {
 // Builtin names the rule that decides when no policy can.
 const Builtin = "builtin"
 
-// Pick is one node to try.
+// Pick is one node to try. Decider.Sent and its like tell how it goes.
 type Pick struct {
-	Node  catalog.NodeID
-	Self  bool
-	Score uint32 // the policy's; lower is better
-	Seen  *catalog.Observed
+	Node   catalog.NodeID
+	Handle uint64
+	Self   bool
+	Score  uint32 // the policy's; lower is better
+	Seen   *catalog.Observed
+	rif    uint32 // requests in flight there when it was decided
 }
 
 // Picks is a route decision: nodes in the order to try them.
@@ -73,43 +83,33 @@ type Picks struct {
 // List is the picks made.
 func (p *Picks) List() []Pick { return p.Pick[:p.N] }
 
-func (r *Request) header(kind abi.Kind, now catalog.Micros, model uint64) abi.Header {
-	h := abi.Header{
-		Kind: kind, Now: uint64(now), Seed: r.Seed, Request: r.ID, Model: model, Tenant: r.Tenant,
-		Prompt: r.Prompt, MaxOut: r.MaxOut, ExpectOut: r.ExpectOut, Priority: r.Priority,
-		Attempt: r.Attempt, Hops: r.Hops, SelfRow: abi.None,
+func (r *Request) expectOut() uint32 {
+	switch {
+	case r.ExpectOut != 0:
+		return r.ExpectOut
+	case r.MaxOut != 0:
+		return min(DefaultExpectOut, r.MaxOut)
 	}
-	if h.ExpectOut == 0 {
-		h.ExpectOut = DefaultExpectOut
-		if r.MaxOut != 0 {
-			h.ExpectOut = min(h.ExpectOut, r.MaxOut)
-		}
-	}
-	if r.Deadline > 0 {
-		h.Deadline = max(1, millis(r.Deadline-now))
-	}
+	return DefaultExpectOut
+}
+
+// tokens is what the request is expected to cost a node.
+func (r *Request) tokens() uint32 {
+	return uint32(min(uint64(r.Prompt)+uint64(r.expectOut()), uint64(abi.None)))
+}
+
+func (r *Request) flags() (f uint32) {
 	if r.Streamed {
-		h.Flags |= abi.Streamed
+		f |= abi.Streamed
 	}
 	if r.FromPeer {
-		h.Flags |= abi.FromPeer
+		f |= abi.FromPeer
 	}
 	if r.Estimated {
-		h.Flags |= abi.Estimated
+		f |= abi.Estimated
 	}
-	return h
+	return f
 }
 
 // millis saturates a span at 0 and just below abi.None.
 func millis(d catalog.Micros) uint32 { return uint32(min(max(d, 0)/1000, catalog.Micros(abi.None)-1)) }
-
-// age is how old a figure is, None if it was never sampled.
-func age(now, at catalog.Micros) uint32 {
-	if at == 0 {
-		return abi.None
-	}
-	if d := uint64(now-at) / 1000; d < uint64(abi.None) {
-		return uint32(d)
-	}
-	return millis(now - at) // sampled in the future, or older than 49 days
-}

@@ -5,56 +5,71 @@ import (
 	"omx/policies/abi"
 )
 
-// fillRow writes what is known of a holder. Figures that were never sampled are
-// 0 with an age of None.
-func fillRow(r *abi.Row, h *catalog.Holder, now catalog.Micros) {
-	n, load, speed := h.Node, &h.Load, &h.Speed
-	r.Node, r.Zone = n.Handle, n.Zone
-	r.RTT, r.RTTAge = n.RTT, age(now, n.RTTAt)
-	r.Queued, r.Running, r.Slots, r.LoadAge = load.Queued, load.Running, load.Slots, age(now, load.At)
-	r.SentSince, r.InFlight = h.Sent()
-	r.Prefill, r.Decode, r.SpeedAge = speed.PrefillNS, speed.DecodeUS, age(now, speed.At)
-	r.Prefix = 0 // prefixes are not known yet
-	errors, at := h.Seen.ErrorRate()
-	r.Errors, r.ErrorsAge = errors, age(now, at)
-	r.MemFree, r.MemFreeAge = n.MemFreeMiB, age(now, n.NodeInfo.At)
-	r.Flags = 0
-	if n.Self {
-		r.Flags, r.RTT, r.RTTAge = abi.Self, 0, 0
+// fill writes the request, and what is known of the mesh as a whole, into the
+// header of a view. m may be nil: nobody has the model.
+func (r *Request) fill(h *abi.Header, s *catalog.Snapshot, m *catalog.ModelView, now catalog.Micros) {
+	h.Now, h.Clock, h.ViewAt = uint64(now), catalog.Stamp(now), catalog.Stamp(s.At)
+	h.Seed, h.Request, h.Tenant = r.Seed, r.ID, r.Tenant
+	h.Session, h.Affinity, h.Peer = r.Session, r.Affinity, r.Peer
+	if h.Entry = r.Entry; r.Entry == 0 {
+		h.Entry = s.Self.Handle
 	}
-	if h.State == catalog.Loaded {
-		r.Flags |= abi.Loaded
+	h.Prompt, h.MaxOut, h.ExpectOut = r.Prompt, r.MaxOut, r.expectOut()
+	h.Priority, h.Class, h.WantFirst, h.WantEach = r.Priority, r.Class, r.WantFirst, r.WantEach
+	if r.Deadline > 0 {
+		h.Deadline = max(1, millis(r.Deadline-now))
 	}
-	if n.Draining {
-		r.Flags |= abi.Draining
+	h.Flags, h.Attempt, h.Hops, h.Turn = r.flags(), r.Attempt, r.Hops, r.Turn
+	h.SelfRow = abi.None
+	h.Nodes, h.NodesUp = uint32(len(s.Nodes)), s.NodesUp
+	if m == nil {
+		h.Model = r.Model.Handle()
+		return
 	}
-	if n.Suspect {
-		r.Flags |= abi.Suspect
+	h.Model = m.Handle
+	h.Replicas, h.Saturation = uint32(len(m.Holders)), m.Saturation
+	h.Demand1m, h.Demand10m, h.Demand1h = m.Demand[0], m.Demand[1], m.Demand[2]
+	if len(m.Rows) > 0 && m.Holders[0].Self {
+		h.QueueTokens = m.Rows[0].Pending
 	}
 }
 
-// encodeRoute writes the view of a route decision: a row per holder.
-func encodeRoute(b []byte, h *abi.Header, holders []catalog.Holder, now catalog.Micros) {
-	if len(holders) > 0 && holders[0].Self {
-		h.SelfRow = 0
+// begin writes the header of a view of the request, and its extension.
+func (r *Request) begin(b []byte, t *slot, s *catalog.Snapshot, m *catalog.ModelView, now catalog.Micros) *abi.Header {
+	h := abi.Begin(b, &t.shape)
+	r.fill(h, s, m, now)
+	if t.shape.Ext > 0 {
+		r.putExt(b, h, t.tags)
 	}
-	abi.PutHeader(b, h, len(holders))
-	var row abi.Row
+	return h
+}
+
+// fillRows writes a row per holder, as far as the stride reaches.
+func fillRows(b []byte, stride int, holders []catalog.Holder, rows []abi.Row) {
+	off := abi.HeaderSize
 	for i := range holders {
-		fillRow(&row, &holders[i], now)
-		abi.PutRow(b, i, &row)
+		if stride > 2*abi.PartSize {
+			abi.PutRow(b, stride, i, &rows[i])
+		} else {
+			*abi.LoadPart(b, off) = rows[i].RowLoad
+		}
+		if stride > abi.PartSize {
+			holders[i].FillSeen(abi.SeenPart(b, off))
+		}
+		off += stride
 	}
 }
 
-// encodeAdmit writes the view of an admission: one row, this node as a holder
-// of the model, or without any figure if it does not have it.
-func encodeAdmit(b []byte, h *abi.Header, s *catalog.Snapshot, holders []catalog.Holder, now catalog.Micros) {
-	h.SelfRow = 0
-	abi.PutHeader(b, h, 1)
-	row := abi.Row{Node: s.Self.Handle, Flags: abi.Self, LoadAge: abi.None, SpeedAge: abi.None, ErrorsAge: abi.None,
-		MemFree: s.Self.MemFreeMiB, MemFreeAge: age(now, s.Self.NodeInfo.At), Zone: s.Self.Zone}
-	if len(holders) > 0 && holders[0].Self {
-		fillRow(&row, &holders[0], now)
+// extSize is the length of what the policies want to know by name.
+func (r *Request) extSize(tags uint32) int {
+	if tags&(1<<abi.TagModelName) == 0 {
+		return 0
 	}
-	abi.PutRow(b, 0, &row)
+	return abi.ItemSize(len(r.Model.String()))
+}
+
+func (r *Request) putExt(view []byte, h *abi.Header, tags uint32) {
+	if tags&(1<<abi.TagModelName) != 0 {
+		abi.PutItem(view[h.Ext:], abi.TagModelName, r.Model.String())
+	}
 }

@@ -13,6 +13,10 @@ type flight struct {
 	first catalog.Micros
 	done  catalog.Micros // 0: has not been served
 	by    int32          // node that served it
+	sent  catalog.Micros // when the try that is under way began
+	here  *decide.Pick   // at the node that serves it for another
+	came  catalog.Micros // when it came there
+	began catalog.Micros // when its first token was made there
 	end   end
 }
 
@@ -34,6 +38,37 @@ func (w *world) decided(req int32) decide.Request {
 	return decide.Request{
 		ID: uint64(req) + 1, Model: w.fleet.models[q.model], Prompt: uint32(q.prompt), MaxOut: uint32(w.scenario.Output.Max),
 		Streamed: true, Estimated: true, Seed: mix(w.scenario.Seed, uint64(req)),
+	}
+}
+
+// attempt is the request as the try that is under way.
+func (w *world) attempt(req int32) decide.Request {
+	r := w.decided(req)
+	r.Attempt = uint32(w.flights[req].try)
+	return r
+}
+
+// peers is the request as the node sees it that serves it for another.
+func (w *world) peers(req int32) decide.Request {
+	r := w.attempt(req)
+	r.FromPeer, r.Hops, r.Seed = true, 1, 0
+	return r
+}
+
+// tell keeps the decider of the node that serves a peer's request told.
+func (w *world) tell(n *node, k kind, at catalog.Micros, req int32) {
+	f := &w.flights[req]
+	if f.here == nil {
+		return
+	}
+	r := w.peers(req)
+	switch k {
+	case first:
+		f.began = at
+		n.decider.First(at, &r, f.here, at-f.came)
+	case done:
+		n.decider.Ended(at, &r, f.here, decide.End{First: f.began - f.came, Took: at - f.came, Output: uint32(w.requests[req].output)})
+		f.here = nil
 	}
 }
 
@@ -71,7 +106,9 @@ func (w *world) arrive(n *node, req int32) error {
 func (w *world) send(n *node, req int32) {
 	f := &w.flights[req]
 	pick := &f.picks.Pick[f.try]
-	pick.Seen.Sent()
+	r := w.attempt(req)
+	n.decider.Sent(w.now, &r, pick)
+	f.sent = w.now
 	f.by = w.fleet.index[pick.Node]
 	if !pick.Self {
 		w.queue.push(event{at: w.now + w.delay(n.index, f.by, req, reach), kind: reach, node: f.by, req: req})
@@ -89,14 +126,20 @@ func (w *world) reach(n *node, req int32) error {
 	if err := n.look(w.now); err != nil {
 		return err
 	}
-	r := w.decided(req)
-	r.FromPeer, r.Hops, r.Attempt, r.Seed = true, 1, uint32(w.flights[req].try), 0
+	r := w.peers(req)
 	v := n.decider.Admit(w.now, n.table.Snapshot(), &r)
 	w.decision(req, &v.By, uint64(v.Action))
-	if v.Action >= abi.Shed || !w.serve(n, req) {
-		entry := w.requests[req].entry
-		w.queue.push(event{at: w.now + w.delay(n.index, entry, req, refuse), kind: refuse, node: entry, req: req})
+	if v.Action < abi.Shed && w.serve(n, req) {
+		if p, ok := decide.Here(n.table.Snapshot(), r.Model); ok {
+			f := &w.flights[req]
+			f.here, f.came = &p, w.now
+			n.decider.Sent(w.now, &r, f.here)
+		}
+		return nil
 	}
+	entry := w.requests[req].entry
+	w.queue.push(event{at: w.now + w.delay(n.index, entry, req, refuse), kind: refuse, node: entry, req: req})
+
 	return nil
 }
 
@@ -125,7 +168,8 @@ func (w *world) refused(n *node, req int32) error {
 // next gives the request to the pick after the one that refused it.
 func (w *world) next(n *node, req int32) {
 	f := &w.flights[req]
-	f.picks.Pick[f.try].Seen.Done(false, w.now) // to be busy is no fault
+	r := w.attempt(req)
+	n.decider.Ended(w.now, &r, &f.picks.Pick[f.try], decide.End{Busy: true, Took: w.now - f.sent})
 	w.result.refusals++
 	if f.try++; int(f.try) == f.picks.N {
 		w.close(req, exhausted)
@@ -134,10 +178,19 @@ func (w *world) next(n *node, req int32) {
 	w.send(n, req)
 }
 
-// finish is the last token at the entry node.
-func (w *world) finish(req int32) {
+// begun is the first token at the entry node.
+func (w *world) begun(n *node, req int32) {
 	f := &w.flights[req]
-	f.picks.Pick[f.try].Seen.Done(false, w.now)
+	f.first = w.now
+	r := w.attempt(req)
+	n.decider.First(w.now, &r, &f.picks.Pick[f.try], w.now-f.sent)
+}
+
+// finish is the last token at the entry node.
+func (w *world) finish(n *node, req int32) {
+	f := &w.flights[req]
+	r := w.attempt(req)
+	n.decider.Ended(w.now, &r, &f.picks.Pick[f.try], decide.End{First: f.first - f.sent, Took: w.now - f.sent, Output: uint32(w.requests[req].output)})
 	f.done = w.now
 	w.close(req, served)
 }

@@ -80,8 +80,8 @@ func TestCatchUpIsAsIfEager(t *testing.T) {
 		}
 		if len(a) > 0 {
 			to := r.IntN(len(a))
-			a[to].Seen.Sent()
-			b[to].Seen.Sent()
+			a[to].Seen.Sent(100, now)
+			b[to].Seen.Sent(100, now)
 		}
 	}
 	if looks < 100 || sent == 0 {
@@ -225,6 +225,6 @@ func TestJain(t *testing.T) {
 }
 
 func sentSince(h *catalog.Holder) uint32 {
-	since, _ := h.Sent()
+	_, since := h.InFlight()
 	return since
 }

@@ -26,9 +26,7 @@ func loader(t testing.TB) decide.Loader {
 			t.Error(err)
 		}
 	})
-	return func(ctx context.Context, name string, code []byte) (decide.Guest, error) {
-		return h.Load(ctx, name, code, wasm.Limits{})
-	}
+	return decide.HostLoader(h, wasm.Limits{}, nil)
 }
 
 func builtin(t testing.TB, name string) Policy {
@@ -137,7 +135,7 @@ func newWorld(t *testing.T, s Scenario) *world {
 	}
 	w.check = newChecker(w.fleet, len(w.requests))
 	for _, n := range w.fleet.nodes {
-		n.decider = decide.New(nil, nil)
+		n.decider = decide.New(decide.Config{})
 	}
 	return w
 }

@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"omx/node/catalog"
 	"omx/node/decide"
@@ -30,11 +31,12 @@ type world struct {
 	print    *fingerprint
 	check    *checker
 	result   tally
+	modules  []decide.Module
 }
 
 // Run plays a scenario with the given policies, on top of one another: a later
-// one takes the kinds it decides from an earlier one. load is called for every
-// node, since each has its own instance. progress, if not nil, is told now and
+// one takes the kinds it decides from an earlier one. load is called once for
+// each; every node has instances of its own. progress, if not nil, is told now and
 // then how many requests have ended.
 func Run(ctx context.Context, s Scenario, policies []Policy, load decide.Loader, progress func(ended int)) (*Result, error) {
 	if err := s.Validate(); err != nil {
@@ -61,30 +63,27 @@ func Run(ctx context.Context, s Scenario, policies []Policy, load decide.Loader,
 	return w.summary()
 }
 
+// usePolicies has every node decide by them. A policy is compiled once; each
+// node has instances of its own.
 func (w *world) usePolicies(ctx context.Context, policies []Policy, load decide.Loader) error {
+	var loading decide.Module
 	for _, n := range w.fleet.nodes {
-		n.decider = decide.New(load, nil)
+		n.decider = decide.New(decide.Config{Load: func(context.Context, decide.Policy) (decide.Module, error) { return loading, nil }})
 	}
 	for _, p := range policies {
-		g, err := load(ctx, p.Name, p.Code)
+		m, err := load(ctx, decide.Policy{Name: p.Name, Code: p.Code})
 		if err != nil {
 			return fmt.Errorf("load policy %s: %w", p.Name, err)
 		}
-		var kinds []abi.Kind
-		for _, k := range []abi.Kind{abi.Admit, abi.Route} {
-			if g.Has(k) {
-				kinds = append(kinds, k)
-			}
-		}
-		if err := g.Close(); err != nil {
-			return fmt.Errorf("close policy %s: %w", p.Name, err)
-		}
+		w.modules = append(w.modules, m)
+		loading = shared{m}
+		kinds := slices.DeleteFunc(slices.Clone(m.Info().Kinds), func(k abi.Kind) bool { return k != abi.Admit && k != abi.Route })
 		if len(kinds) == 0 {
 			return fmt.Errorf("use policy %s: it decides neither admit nor route", p.Name)
 		}
 		for _, n := range w.fleet.nodes {
 			for _, k := range kinds {
-				if err := n.decider.Use(ctx, k, p.Name, p.Code); err != nil {
+				if err := n.decider.Use(ctx, k, decide.Policy{Name: p.Name}); err != nil {
 					return err
 				}
 			}
@@ -93,11 +92,19 @@ func (w *world) usePolicies(ctx context.Context, policies []Policy, load decide.
 	return nil
 }
 
+// shared is a module that outlives the decider that uses it.
+type shared struct{ decide.Module }
+
+func (shared) Close() error { return nil }
+
 func (w *world) closePolicies() {
 	for _, n := range w.fleet.nodes {
 		if n.decider != nil {
 			n.decider.Close() // instances of modules in memory: nothing is lost
 		}
+	}
+	for _, m := range w.modules {
+		m.Close()
 	}
 }
 
@@ -170,14 +177,15 @@ func (w *world) happen(ctx context.Context, e *event) error {
 			w.advance(n)
 		}
 	case first:
-		w.flights[e.req].first = w.now
+		w.begun(n, e.req)
 	case done:
-		w.finish(e.req)
+		w.finish(n, e.req)
 	case beat:
 		w.advance(n)
 		n.sent.add(n.record(w.now))
 		w.queue.push(event{at: w.now + w.scenario.Heartbeat, kind: beat, node: e.node, req: -1})
-		if err := n.decider.Repair(ctx, w.now); err != nil {
+		n.decider.Tick(w.now)
+		if err := n.decider.Repair(ctx); err != nil {
 			w.result.policyFault(err)
 		}
 	}
@@ -191,6 +199,7 @@ func (w *world) advance(n *node) {
 		if k == done {
 			w.check.left(n, req, at)
 		}
+		w.tell(n, k, at, req)
 		entry := w.requests[req].entry
 		// One stream carries all tokens, so the last cannot overtake the first.
 		w.queue.push(event{at: at + w.delay(n.index, entry, req, first), kind: k, node: entry, req: req})
