@@ -82,11 +82,9 @@ func newCase(host *wasm.Host, kind abi.Kind, name string, n int, policy string, 
 		c.Variant = decide.Builtin
 	}
 	c.Start = func(int) (*measure.Run, error) {
-		d := decide.New(func(ctx context.Context, name string, code []byte) (decide.Guest, error) {
-			return host.Load(ctx, name, code, wasm.Limits{})
-		}, nil)
+		d := decide.New(decide.Config{Load: decide.HostLoader(host, wasm.Limits{}, nil), Candidates: n})
 		if code, ok := policies.Builtin(policy); ok {
-			if err := d.Use(context.Background(), kind, policy, code); err != nil {
+			if err := d.Use(context.Background(), kind, decide.Policy{Name: policy, Code: code}); err != nil {
 				return nil, err
 			}
 		}

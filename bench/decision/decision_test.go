@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"omx/bench/measure"
+	"omx/policies"
 )
 
 func TestRun(t *testing.T) {
@@ -26,7 +27,7 @@ func TestRun(t *testing.T) {
 			t.Errorf("%s by %s: %v ns, %v allocations", s.Name, s.Variant, sum.Wall.Median, sum.Allocs.Median)
 		}
 	}
-	for _, want := range []string{"route/64 builtin", "route/64 expected-time", "route/8 random", "admit bounded-queue"} {
+	for _, want := range []string{"route/64 builtin", "route/64 expected-time", "route/8 random", "admit " + policies.DefaultAdmit} {
 		if !seen[want] {
 			t.Errorf("%s was not measured", want)
 		}

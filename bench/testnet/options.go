@@ -8,7 +8,7 @@ import (
 )
 
 // NamedPolicy is a module to compare. Kinds it does not decide are decided by
-// the built-in rules.
+// the default policies.
 type NamedPolicy struct {
 	Name string // as the report calls it; 1 to 64 characters, no two alike
 	Code []byte

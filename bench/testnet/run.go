@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"omx/node/decide"
+	"omx/policies"
 	"omx/testnet/sim"
 	"omx/wasm"
 )
@@ -105,16 +106,24 @@ func Run(ctx context.Context, o Options, progress func(Progress)) (*Result, erro
 	return r, nil
 }
 
+// under is what a node runs that tries a policy: the defaults decide the kinds
+// that it does not.
+func under(p NamedPolicy) (list []sim.Policy) {
+	for _, name := range []string{policies.DefaultAdmit, policies.DefaultRoute} {
+		if code, ok := policies.Builtin(name); ok {
+			list = append(list, sim.Policy{Name: name, Code: code})
+		}
+	}
+	return append(list, sim.Policy{Name: p.Name, Code: p.Code})
+}
+
 func runOne(ctx context.Context, s sim.Scenario, p NamedPolicy, progress func(int)) (_ *sim.Result, err error) {
 	host, err := wasm.NewHost(ctx, wasm.Config{})
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, host.Close(context.WithoutCancel(ctx))) }()
-	load := func(ctx context.Context, name string, code []byte) (decide.Guest, error) {
-		return host.Load(ctx, name, code, wasm.Limits{})
-	}
-	r, err := sim.Run(ctx, s, []sim.Policy{{Name: p.Name, Code: p.Code}}, load, progress)
+	r, err := sim.Run(ctx, s, under(p), decide.HostLoader(host, wasm.Limits{}, nil), progress)
 	if err == nil && len(r.Violations) > 0 {
 		err = fmt.Errorf("seed %d: the simulator broke its own rules, its figures are void: %v", s.Seed, r.Violations)
 	}

@@ -59,7 +59,7 @@ func (c *benchSeedCmd) Run(e *env) error {
 }
 
 type benchTestnetCmd struct {
-	Policy   []string `help:"Policy to try: a built-in name or a .wasm file; repeat to compare (default: expected-time and random)." placeholder:"NAME|FILE"`
+	Policy   []string `help:"Policy to try: a built-in name or a .wasm file; repeat to compare (default: the default one and random)." placeholder:"NAME|FILE"`
 	Nodes    int      `default:"50" help:"Machines of the simulated mesh."`
 	Requests int      `default:"10000" help:"Requests to send."`
 	Load     float64  `default:"0.6" help:"Offered load, as a share of what the mesh could serve."`

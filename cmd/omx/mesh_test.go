@@ -130,7 +130,7 @@ func TestMeshAnswersClients(t *testing.T) {
 			t.Fatalf("omx run at %s: %s", h.Name, e.stderr)
 		}
 	}
-	if got := string(*e.stderr.(*writer)); !strings.Contains(got, "first token") || strings.Count(got, "expected-time@") < 3 {
+	if got := string(*e.stderr.(*writer)); !strings.Contains(got, "first token") || strings.Count(got, policies.DefaultRoute+"@") < 3 {
 		t.Errorf("explanations: %s", got)
 	}
 	*e.stdout.(*writer) = nil

@@ -12,13 +12,23 @@ import (
 )
 
 type policyCmd struct {
-	Check policyCheckCmd `cmd:"" help:"Load a policy module as a node would, try it, and say what it costs."`
-	List  policyListCmd  `cmd:"" help:"List the built-in policies."`
+	List    policyListCmd    `cmd:"" help:"List the built-in policies."`
+	Compile policyCompileCmd `cmd:"" help:"Turn rules (.toml) into a policy, without any compiler."`
+	New     policyNewCmd     `cmd:"" help:"Begin a policy: a small project that builds as it is."`
+	Build   policyBuildCmd   `cmd:"" help:"Build a policy with its language's compiler, and check it."`
+	Check   policyCheckCmd   `cmd:"" help:"Load a policy module as a node would, try it, and say what it costs."`
+	Inspect policyInspectCmd `cmd:"" help:"Show what is in a policy module, also in one that a node refuses."`
+	Test    policyTestCmd    `cmd:"" help:"Try a policy on samples of decisions."`
+	Keygen  policyKeygenCmd  `cmd:"" help:"Make a key to sign policies with."`
+	Sign    policySignCmd    `cmd:"" help:"Sign a policy; the signature goes beside it."`
+	Verify  policyVerifyCmd  `cmd:"" help:"Say who signed a policy."`
+	Bench   policyBenchCmd   `cmd:"" help:"Measure a policy's decisions: time, fuel, allocations."`
 }
 
 type policyCheckCmd struct {
-	File string `arg:"" help:"Policy module (.wasm)." type:"path"`
-	JSON bool   `help:"Print JSON."`
+	File        string `arg:"" help:"Policy module (.wasm)." type:"path"`
+	PolicyLarge bool   `help:"Allow the size of modules that Go makes: 8 MiB of code, 16 MiB of memory."`
+	JSON        bool   `help:"Print JSON."`
 }
 
 func (c *policyCheckCmd) Run(e *env) error {
@@ -27,7 +37,7 @@ func (c *policyCheckCmd) Run(e *env) error {
 		return fmt.Errorf("read policy: %w", err)
 	}
 	began := time.Now()
-	report, err := wasm.Check(e.ctx, code, wasm.Limits{}, func() time.Duration { return time.Since(began) })
+	report, err := wasm.Check(e.ctx, code, wasm.Limits{Large: c.PolicyLarge}, func() time.Duration { return time.Since(began) })
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.File, err)
 	}

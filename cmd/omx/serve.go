@@ -29,8 +29,13 @@ type serveCmd struct {
 	Queue       int           `help:"Requests of one model that may wait." default:"64"`
 	Context     int           `help:"Tokens of one request, prompt and answer." default:"2048"`
 	Threads     int           `help:"Threads of one model (default: one per core)."`
-	RoutePolicy string        `help:"Routing policy (.wasm); a new version of the file takes effect at once." type:"path" placeholder:"FILE"`
-	AdmitPolicy string        `help:"Admission policy (.wasm), likewise." type:"path" placeholder:"FILE"`
+	RoutePolicy string        `help:"Routing policy: a .wasm file, whose new versions take effect at once, a folder, sha256:DIGEST or a built-in name; may end in @sha256:DIGEST." placeholder:"REF"`
+	AdmitPolicy string        `help:"Admission policy, likewise." placeholder:"REF"`
+	RouteParam  []string      `help:"Parameter of the routing policy." placeholder:"KEY=VALUE"`
+	AdmitParam  []string      `help:"Parameter of the admission policy." placeholder:"KEY=VALUE"`
+	PolicyTrust string        `help:"File of public keys; policies must be signed by them." type:"path" placeholder:"FILE"`
+	PolicyLarge bool          `help:"Allow policies of the size that Go makes: 8 MiB of code, 16 MiB of memory."`
+	AdmitClosed bool          `help:"Let nobody in when the admission policy fails (default: the built-in rule decides then)."`
 	FirstToken  time.Duration `help:"How long a node may take until its first token before the next is tried." default:"60s"`
 	PeerTimeout time.Duration `help:"How long a peer may be silent before it counts as gone." default:"3s"`
 	JSON        bool          `help:"When ready, print the addresses as one line of JSON."`
@@ -45,7 +50,8 @@ func (c *serveCmd) Run(e *env) error {
 	n, err := node.New(node.Config{
 		Name: c.Name, Data: c.Data, Listen: c.Listen, AllowedHosts: c.AllowHost, Mesh: c.Mesh, Peers: c.Peer, Zone: c.Zone,
 		Models: c.Model, Demo: c.Demo, EngineDirs: engineDirs(c.EngineDir), Slots: c.Slots, QueueLimit: c.Queue,
-		ContextTokens: c.Context, Threads: c.Threads, RoutePolicy: c.RoutePolicy, AdmitPolicy: c.AdmitPolicy,
+		ContextTokens: c.Context, Threads: c.Threads, RoutePolicy: c.RoutePolicy, AdmitPolicy: c.AdmitPolicy, RouteParams: c.RouteParam, AdmitParams: c.AdmitParam,
+		PolicyTrust: c.PolicyTrust, PolicyLarge: c.PolicyLarge, AdmitClosed: c.AdmitClosed,
 		FirstToken: c.FirstToken, PeerTimeout: c.PeerTimeout, Version: version,
 		Log: slog.New(slog.NewTextHandler(e.stderr, &slog.HandlerOptions{Level: level})),
 	})
