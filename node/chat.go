@@ -55,7 +55,7 @@ func (n *Node) Chat(ctx context.Context, c *api.Chat, reply api.Reply) (api.Resu
 		n.log.Debug("trying the next node", "request", req.ID, "failed", pick.Node.Short(), "why", err)
 		n.emit(events.Failover, pick.Node, c.Model, uint64(tries), 0)
 	}
-	n.record.Outcome(picks.ID, a.outcome(tries, took, err))
+	n.ended(picks.ID, a.outcome(tries, took, err), time.Since(c.Arrived))
 	if err == nil {
 		n.emit(events.RequestDone, a.by, c.Model, uint64(a.ttft.Microseconds()), uint64(a.usage.OutputTokens))
 	} else {

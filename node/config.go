@@ -69,6 +69,9 @@ type Config struct {
 	PolicyTrust string
 	// PolicyLarge allows policies the size of those that Go makes.
 	PolicyLarge bool
+	// Record writes every decision to the folder "decisions" of Data, at most 128
+	// MiB, for: omx policy replay. Default: only the last ones are kept in memory.
+	Record bool
 	// AdmitClosed sheds requests when the admission policy fails. Default: the
 	// built-in rule decides then.
 	AdmitClosed bool

@@ -14,6 +14,7 @@ import (
 	"omx/node/api"
 	"omx/node/catalog"
 	"omx/node/decide"
+	"omx/node/decide/journal"
 	"omx/node/engine"
 	"omx/node/events"
 	"omx/node/mesh"
@@ -35,17 +36,18 @@ type Node struct {
 	log *slog.Logger
 	id  catalog.NodeID
 
-	store   *catalog.Store
-	table   *catalog.Table
-	host    *wasm.Host
-	record  *decide.Record
-	decider *decide.Decider
-	engine  engine.Engine
-	mesh    *mesh.Mesh
-	api     *api.Server
-	bus     *events.Bus
-	monitor *monitor.Monitor
-	born    time.Time
+	store    *catalog.Store
+	table    *catalog.Table
+	host     *wasm.Host
+	record   *decide.Record
+	recorder *journal.Writer // nil: decisions are not recorded
+	decider  *decide.Decider
+	engine   engine.Engine
+	mesh     *mesh.Mesh
+	api      *api.Server
+	bus      *events.Bus
+	monitor  *monitor.Monitor
+	born     time.Time
 
 	policies *policy.Manager
 	requests atomic.Uint64
@@ -102,7 +104,7 @@ func (n *Node) open() (err error) {
 	if err := n.openEngine(); err != nil {
 		return err
 	}
-	n.api, err = api.New(api.Config{Listen: n.cfg.Listen, AllowedHosts: n.cfg.AllowedHosts, Name: n.cfg.Name, Version: n.cfg.Version, Log: n.log}, n, n)
+	n.api, err = api.New(api.Config{Listen: n.cfg.Listen, AllowedHosts: n.cfg.AllowedHosts, Name: n.cfg.Name, Version: n.cfg.Version, Log: n.log}, n, n, n)
 	return err
 }
 
@@ -191,6 +193,7 @@ func (n *Node) Start(ctx context.Context) error {
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	n.cancel = cancel
 	n.wg.Go(func() { n.refresh(run) })
+	n.keepRecording(run)
 	n.wg.Go(func() {
 		if err := n.monitor.Run(run); err != nil {
 			n.log.Warn("resource readings have stopped", "why", err)

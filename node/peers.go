@@ -69,7 +69,7 @@ func (n *Node) Serve(ctx context.Context, from catalog.NodeID, s *mesh.ServerStr
 		return
 	}
 	req := decide.Request{ID: w.ID, Model: w.Prompt.Model, Tenant: w.Tenant, Prompt: w.PromptTokens, Estimated: true,
-		MaxOut: uint32(max(w.Prompt.MaxTokens, 0)), FromPeer: true, Streamed: true, Attempt: w.Attempt, Hops: w.Hops}
+		MaxOut: uint32(max(w.Prompt.MaxTokens, 0)), FromPeer: true, Peer: from.Handle(), Entry: from.Handle(), Streamed: true, Attempt: w.Attempt, Hops: w.Hops}
 	snap := n.table.Snapshot()
 	if v := n.decider.Admit(n.now(), snap, &req); v.Action >= abi.Shed {
 		code := mesh.CodeShed

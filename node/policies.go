@@ -2,15 +2,19 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
+	"omx/node/api"
 	"omx/node/catalog"
 	"omx/node/decide"
+	"omx/node/decide/journal"
 	"omx/node/events"
 	"omx/node/policy"
 	"omx/policies/abi"
@@ -27,8 +31,15 @@ func (n *Node) openPolicies() (err error) {
 		return err
 	}
 	n.record = &decide.Record{}
+	var recorder decide.Journal
+	if n.cfg.Record {
+		if n.recorder, err = journal.Open(filepath.Join(n.cfg.Data, RecordDir), journal.Config{Version: n.cfg.Version}); err != nil {
+			return err
+		}
+		recorder = n.recorder
+	}
 	n.decider = decide.New(decide.Config{
-		Load: decide.HostLoader(n.host, wasm.Limits{Large: n.cfg.PolicyLarge}, n.policyLog), Record: n.record,
+		Load: decide.HostLoader(n.host, wasm.Limits{Large: n.cfg.PolicyLarge}, n.policyLog), Record: n.record, Journal: recorder,
 		Clock: func() int64 { return int64(time.Since(n.born)) }, AdmitClosed: n.cfg.AdmitClosed})
 	c := policy.Config{Dir: filepath.Join(n.cfg.Data, "policies"), Log: n.log}
 	if n.cfg.PolicyTrust != "" {
@@ -44,6 +55,34 @@ func (n *Node) openPolicies() (err error) {
 	}
 	n.policies, err = policy.New(c, n.decider)
 	return err
+}
+
+// RecordDir is the folder of recorded decisions in the data folder.
+const RecordDir = "decisions"
+
+// keepRecording writes decisions to disk until ctx ends.
+func (n *Node) keepRecording(ctx context.Context) {
+	if n.recorder == nil {
+		return
+	}
+	n.wg.Go(func() {
+		if err := n.recorder.Run(ctx); err != nil {
+			n.log.Error("decisions are not recorded", "why", err)
+		}
+	})
+}
+
+// ended notes how the request of a route decision went.
+func (n *Node) ended(id uint64, o decide.Outcome, took time.Duration) {
+	n.record.Outcome(id, o)
+	if n.recorder == nil {
+		return
+	}
+	code := uint8(0)
+	if o.Err != "" {
+		code = 1
+	}
+	n.recorder.Outcome(journal.Outcome{ID: id, TTFT: uint64(max(o.TTFT.Microseconds(), 0)), Took: uint64(took.Microseconds()), Tokens: uint64(max(o.Tokens, 0)), Err: code})
 }
 
 // usePolicies puts the configured policies in charge.
@@ -75,4 +114,81 @@ func (n *Node) policyEvent(e policy.Event) {
 func (n *Node) policyLog(policy string, level int, line string) {
 	levels := [...]slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError}
 	n.log.Log(context.Background(), levels[min(max(level, 0), len(levels)-1)], line, "policy", policy)
+}
+
+// Policies tells what decides each kind; it implements api.Operator.
+func (n *Node) Policies() []api.PolicyView {
+	var views []api.PolicyView
+	for _, st := range n.policies.Status() {
+		views = append(views, api.PolicyView{Kind: st.Kind.String(), Generation: st.Generation, Active: *policyStat(&st.Active),
+			LastGood: policyStat(st.LastGood), Shadow: policyStat(st.Shadow), SetAside: st.SetAside, Builtin: st.Builtin,
+			Agreed: st.Agreed, Differed: st.Differed})
+	}
+	return views
+}
+
+func policyStat(l *decide.Loaded) *api.PolicyStat {
+	if l == nil {
+		return nil
+	}
+	s := &api.PolicyStat{Name: l.Name, Decisions: l.Decisions, Faults: l.Faults, Statuses: map[string]uint64{}, MemoryBytes: l.Bytes}
+	if l.Digest != [32]byte{} {
+		s.Digest = fmt.Sprintf("%x", l.Digest)
+	}
+	for status, v := range l.Statuses {
+		if v > 0 {
+			s.Statuses[abi.Status(status).String()] = v
+		}
+	}
+	if l.Fuel.Count > 0 {
+		s.FuelMean = l.Fuel.Sum / l.Fuel.Count
+	}
+	if l.Time.Count > 0 {
+		s.TimeMeanNS = l.Time.Sum / l.Time.Count
+	}
+	return s
+}
+
+// OrderPolicy changes what decides a kind; it implements api.Operator.
+func (n *Node) OrderPolicy(ctx context.Context, o api.PolicyOrder) error {
+	kind, ok := abi.ParseKind(o.Kind)
+	if !ok || !slices.Contains(policy.Kinds, kind) {
+		return fmt.Errorf("kind %q is not decided by a node: use route or admit", o.Kind)
+	}
+	var m *policy.Module
+	switch {
+	case len(o.Code) > 0:
+		m = &policy.Module{Name: o.Name, Code: o.Code, Signature: o.Signature, Params: []byte(o.Params)}
+	case o.Ref != "":
+		var err error
+		if m, err = n.policies.Find(o.Ref, kind); err != nil {
+			return err
+		}
+		m.Params = []byte(o.Params)
+	}
+	if m != nil && len(m.Params) == 0 {
+		m.Params = nil
+	}
+	var err error
+	switch o.Action {
+	case "activate":
+		if m == nil {
+			return errors.New("activate which policy? give a file or a name")
+		}
+		err = n.policies.Activate(ctx, kind, m)
+	case "shadow":
+		err = n.policies.Shadow(ctx, kind, m)
+	case "promote":
+		err = n.policies.Promote(ctx, kind)
+	case "rollback":
+		err = n.policies.Rollback(kind)
+	default:
+		return fmt.Errorf("policies can be told to activate, shadow, promote or rollback, not to %q", o.Action)
+	}
+	if err == nil {
+		a := n.decider.Active(kind).Active
+		n.log.Warn("policies changed by order", "kind", kind, "order", o.Action, "decides", a.Name, "sha256", fmt.Sprintf("%x", a.Digest))
+		n.emit(events.PolicySwap, catalog.NodeID{}, catalog.ModelID{}, uint64(kind), 0)
+	}
+	return err
 }

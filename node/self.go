@@ -30,6 +30,9 @@ func (n *Node) refresh(ctx context.Context) {
 		if now := n.now(); now-ticked >= 1e6 {
 			n.decider.Tick(now)
 			ticked = now
+			if n.recorder != nil {
+				n.recorder.Flush()
+			}
 		}
 		select {
 		case <-tick.C:

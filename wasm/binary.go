@@ -1,6 +1,9 @@
 package wasm
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 var (
 	errTruncated = errors.New("ends in the middle of something: copy it again")
@@ -44,7 +47,13 @@ func (r *reader) bytes(n uint32) []byte {
 	return b
 }
 
-func (r *reader) name() string { return string(r.bytes(r.u32())) }
+func (r *reader) name() string {
+	n := r.u32()
+	if n > maxName {
+		r.fail(fmt.Errorf("has a name of %d bytes, %d are allowed", n, maxName))
+	}
+	return string(r.bytes(n))
+}
 
 // u32 reads an unsigned LEB128 of at most 32 bits.
 func (r *reader) u32() uint32 {

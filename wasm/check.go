@@ -64,10 +64,7 @@ func Check(ctx context.Context, code []byte, lim Limits, clock func() time.Durat
 	rep.Metered, rep.Metadata = info.Metered, info.Metadata
 	rep.Digest = hex.EncodeToString(info.Digest[:])
 	rep.ABI = [2]int{int(info.Major), int(info.Minor)}
-	rep.Pages, rep.MaxPages = info.MemoryPages, i.lim.MemoryPages
-	if mem := m.memories[0]; mem.hasMax {
-		rep.MaxPages = min(rep.MaxPages, mem.max)
-	}
+	rep.Pages, rep.MaxPages = info.MemoryPages, info.MaxPages
 	for _, d := range deciders {
 		if !slices.Contains(info.Kinds, d.kind) {
 			continue

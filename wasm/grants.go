@@ -19,7 +19,7 @@ type instanceKey struct{}
 type hostFunction struct {
 	module, name    string
 	params, results []api.ValueType
-	cost            uint64 // fuel, beside one unit per 8 bytes
+	cost            uint64 // fuel, beside one unit per 8 bytes that it reads or writes
 	do              func(i *Instance, args []uint64) uint64
 }
 
@@ -106,7 +106,7 @@ func deny(denied []entity) error {
 			names = append(names, fmt.Sprintf("and %d more", len(denied)-maxNamed))
 			break
 		}
-		name := e.module + "." + e.name
+		name := e.text()
 		if e.kind != kindFunction {
 			name += " (" + kindNames[e.kind] + ")"
 		}
@@ -125,13 +125,13 @@ func deny(denied []entity) error {
 
 // functions are all that a policy may import.
 var functions = append([]hostFunction{
-	{"omx1", "log", []api.ValueType{i32, i32, i32}, nil, 64, func(i *Instance, a []uint64) uint64 {
+	{"omx1", "log", []api.ValueType{i32, i32, i32}, nil, hostCost, func(i *Instance, a []uint64) uint64 {
 		if b := i.bytes(a[1], min(uint64(uint32(a[2])), maxLine)); b != nil {
 			i.write(int(int32(a[0])), b)
 		}
 		return 0
 	}},
-	{"omx1", "count", []api.ValueType{i32, i64}, nil, 16, func(i *Instance, a []uint64) uint64 {
+	{"omx1", "count", []api.ValueType{i32, i64}, nil, hostCost, func(i *Instance, a []uint64) uint64 {
 		if id := uint32(a[0]); id < maxCounters {
 			i.world.counters[id] += int64(a[1])
 		}

@@ -94,7 +94,7 @@ func (h *Host) compileWith(ctx context.Context, name string, code []byte, lim Li
 	if err := lim.Validate(); err != nil {
 		return nil, err
 	}
-	lim = lim.withDefaults()
+	lim = lim.forSize(len(code))
 	if len(code) > lim.ModuleBytes {
 		return nil, refuse("is %d bytes long, %d are allowed: strip it%s", len(code), lim.ModuleBytes, lim.advice())
 	}
@@ -115,7 +115,7 @@ func (h *Host) compileWith(ctx context.Context, name string, code []byte, lim Li
 	}
 	m := &Module{host: h, lim: lim, open: map[*Instance]struct{}{}, hosted: len(shape.imports) > 0, info: Info{
 		Name: name, Digest: sha256.Sum256(code), Kinds: shape.kinds(), Bytes: len(code), Metered: len(metered),
-		MemoryPages: shape.memories[0].min, Imports: shape.importNames(), Metadata: shape.metadata()}}
+		MemoryPages: shape.memories[0].min, MaxPages: shape.memories[0].limit(&lim), Imports: shape.importNames(), Metadata: shape.metadata()}}
 	if err := h.adopt(m); err != nil {
 		return nil, err
 	}
@@ -198,12 +198,12 @@ func (i *Instance) function(name string, params []api.ValueType, results ...api.
 	}
 	d := f.Definition()
 	if string(d.ParamTypes()) != string(params) || string(d.ResultTypes()) != string(results) {
-		return nil, refuse("exports %s%s: it must be %s%s", name, signature(d.ParamTypes(), d.ResultTypes()), name, signature(params, results))
+		return nil, refuse("exports %s%s: it must be %s%s", name, typeText(d.ParamTypes(), d.ResultTypes()), name, typeText(params, results))
 	}
 	return f, nil
 }
 
-func signature(params, results []api.ValueType) string {
+func typeText(params, results []api.ValueType) string {
 	list := func(types []api.ValueType) string {
 		var names []string
 		for _, t := range types {

@@ -39,6 +39,18 @@ const (
 
 var kindNames = [...]string{"function", "table", "memory", "global"}
 
+// bounds are how many items a section may have, each of which the engine makes
+// room for when it compiles or for every instance.
+var bounds = [...]struct {
+	most int
+	what string
+}{
+	secType: {maxTypes, "types"}, secImport: {maxImports, "imports"}, secFunction: {maxFunctions, "functions"},
+	secTable: {maxTables, "tables"}, secMemory: {maxMemories, "memories"}, secGlobal: {maxGlobals, "globals"},
+	secExport: {maxExports, "exports"}, secElement: {maxSegments, "element segments"}, secCode: {maxFunctions, "functions"},
+	secData: {maxSegments, "data segments"},
+}
+
 type section struct {
 	id   byte
 	body []byte
@@ -56,6 +68,9 @@ type entity struct {
 	index  uint32 // of exports
 }
 
+// signature is how many values a function takes and gives.
+type signature struct{ params, results uint32 }
+
 type sizes struct {
 	min, max uint32
 	hasMax   bool
@@ -64,10 +79,11 @@ type sizes struct {
 // module is the shape of a core module: what the rules and metering look at.
 type module struct {
 	sections []section // in file order, without custom sections
-	params   []uint32  // per type: how many parameters
+	types    []signature
 	imports  []entity
 	funcs    []uint32 // per defined function: its type
 	tables   []sizes
+	elems    int // of all element segments
 	memories []sizes
 	globals  uint32 // imported and defined
 	exports  []entity
@@ -126,15 +142,12 @@ func inspect(code []byte) (*module, error) {
 	if r.err != nil {
 		return nil, refuse("%w", r.err)
 	}
-	if len(m.funcs) > maxFunctions {
-		return nil, refuse("has %d functions, %d are allowed: strip what it does not use", len(m.funcs), maxFunctions)
-	}
 	if len(m.bodies) != len(m.funcs) {
 		return nil, refuse("declares %d functions and defines %d", len(m.funcs), len(m.bodies))
 	}
 	for _, t := range m.funcs {
-		if int(t) >= len(m.params) {
-			return nil, refuse("has a function of type %d of %d", t, len(m.params))
+		if int(t) >= len(m.types) {
+			return nil, refuse("has a function of type %d of %d", t, len(m.types))
 		}
 	}
 	return m, nil
@@ -158,7 +171,11 @@ func (m *module) read(s section) error {
 	case secDataCount:
 		r.u32()
 	default:
-		for n := r.count(); n > 0 && r.err == nil; n-- {
+		n := r.count()
+		if b := bounds[s.id]; n > b.most {
+			return fmt.Errorf("has %d %s, %d are allowed: strip what it does not use", n, b.what, b.most)
+		}
+		for ; n > 0 && r.err == nil; n-- {
 			m.readItem(s.id, r)
 		}
 	}
@@ -208,14 +225,19 @@ func (m *module) readType(r *reader) {
 	if form := r.byte(); form != 0x60 && r.err == nil {
 		r.fail(fmt.Errorf("has a type of form 0x%02x: build for WebAssembly 2.0", form))
 	}
-	n := r.count()
-	m.params = append(m.params, uint32(n))
-	for ; n > 0 && r.err == nil; n-- {
+	s := signature{r.valueTypes(), r.valueTypes()}
+	if s.params+s.results > maxSignature {
+		r.fail(fmt.Errorf("has a function that takes and gives %d values, %d are allowed: pass them in memory", s.params+s.results, maxSignature))
+	}
+	m.types = append(m.types, s)
+}
+
+func (r *reader) valueTypes() uint32 {
+	n := uint32(r.count())
+	for left := n; left > 0 && r.err == nil; left-- {
 		r.valueType()
 	}
-	for n := r.count(); n > 0 && r.err == nil; n-- {
-		r.valueType()
-	}
+	return n
 }
 
 func (m *module) readImport(r *reader) {
@@ -255,7 +277,11 @@ func (m *module) readElement(r *reader) {
 	if passive || explicit {
 		r.byte() // element kind or type
 	}
-	for n := r.count(); n > 0 && r.err == nil; n-- {
+	n := r.count()
+	if m.elems += n; m.elems > maxTableElems {
+		r.fail(fmt.Errorf("has %d elements for its tables, %d are allowed", m.elems, maxTableElems))
+	}
+	for ; n > 0 && r.err == nil; n-- {
 		if exprs {
 			m.readConst(r)
 		} else {
@@ -325,10 +351,13 @@ func (m *module) kinds() (kinds []abi.Kind) {
 	return kinds
 }
 
+// text is the name of an import, which may be anything, as it can be printed.
+func (e *entity) text() string { return printable([]byte(e.module + "." + e.name)) }
+
 func (m *module) importNames() []string {
 	names := make([]string, 0, len(m.imports))
 	for _, e := range m.imports {
-		names = append(names, e.module+"."+e.name)
+		names = append(names, e.text())
 	}
 	return names
 }

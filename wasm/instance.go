@@ -20,6 +20,7 @@ type Instance struct {
 	log    func(level int, line string)
 	owned  bool // closing it closes the module
 
+	region   *region
 	mod      api.Module
 	memory   api.Memory
 	fuel     api.MutableGlobal // nil in tests that load without metering
@@ -72,7 +73,7 @@ func (i *Instance) MemoryBytes() uint64 {
 func (i *Instance) Spoiled() bool { return errors.Is(i.err, ErrSpoiled) }
 
 // View is the window of so many bytes of the policy's memory in which it reads a
-// view of a kind and answers. It is valid until the next View or Call.
+// view of a kind and answers. It is valid until the next View, Call or Close.
 func (i *Instance) View(k abi.Kind, bytes int) ([]byte, error) {
 	if i.err != nil {
 		return nil, i.err
@@ -136,7 +137,7 @@ func (i *Instance) Event(b []byte) error {
 		i.world.hear(b)
 	}
 	i.stack[0], i.stack[1] = uint64(i.messages.ptr), uint64(len(b))
-	_, err := i.run(i.event, i.lim.FuelBase)
+	_, err := i.run(i.event, i.lim.FuelEvent)
 	return err
 }
 
@@ -150,6 +151,9 @@ func (i *Instance) Close() error {
 	var err error
 	if i.mod != nil {
 		err = i.mod.Close(context.Background())
+	}
+	if i.region != nil {
+		i.region.Free()
 	}
 	if i.owned {
 		err = errors.Join(err, i.module.Close())

@@ -161,9 +161,9 @@ func TestLimits(t *testing.T) {
 	if err := (Limits{}).Validate(); err != nil {
 		t.Error(err)
 	}
-	bad := Limits{ModuleBytes: -1, MemoryPages: 4097, FuelBase: maxFuel + 1, FuelPerRow: maxFuelPerRow + 1, FuelLoad: maxFuel + 1}
-	if err := bad.Validate(); err == nil || len(err.(interface{ Unwrap() []error }).Unwrap()) != 5 {
-		t.Errorf("validate: %v, want five errors", err)
+	bad := Limits{ModuleBytes: -1, MemoryPages: 4097, FuelBase: maxFuel + 1, FuelPerRow: maxFuelPerRow + 1, FuelEvent: maxFuel + 1, FuelLoad: maxFuel + 1}
+	if err := bad.Validate(); err == nil || len(err.(interface{ Unwrap() []error }).Unwrap()) != 6 {
+		t.Errorf("validate: %v, want six errors", err)
 	}
 	h := newHost(t, Config{})
 	if _, err := h.Load(t.Context(), "x", builtin(t, "nearest"), bad); err == nil {

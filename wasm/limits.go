@@ -10,11 +10,12 @@ import (
 
 // Limits bound one policy. The zero value means the defaults.
 type Limits struct {
-	Large       bool   // defaults for modules of the size that Go makes: 8 MiB of code, 16 MiB of memory
+	Large       bool   // defaults for modules of the size that Go makes: 8 MiB of code, 16 MiB of memory; more fuel only for those over 1 MiB
 	ModuleBytes int    // largest module in bytes; default 1 MiB, 8 MiB if Large, at most 16 MiB
 	MemoryPages uint32 // memory in pages of 64 KiB; default 64 (4 MiB), 256 (16 MiB) if Large, at most 4096 (256 MiB)
 	FuelBase    uint64 // fuel of a call whatever the rows; default 20,000, 1,000,000 if Large, at most 1e9
 	FuelPerRow  uint64 // fuel of a call per row of its view; default 1,000, 4,000 if Large, at most 1e6
+	FuelEvent   uint64 // fuel of an event; default 20,000, 1,000,000 if Large, at most 1e9
 	FuelLoad    uint64 // fuel of all that runs before the first decision; default 1,000,000, 100,000,000 if Large, at most 1e9
 }
 
@@ -25,6 +26,7 @@ const (
 	defaultMemoryPages = 64
 	defaultFuelBase    = 20_000
 	defaultFuelPerRow  = 1_000
+	defaultFuelEvent   = 20_000
 	defaultFuelLoad    = 1_000_000
 	fuelPlan           = 20_000_000 // of a replication decision: once in a while, and on all models and nodes
 
@@ -63,7 +65,8 @@ const (
 	maxVectors  = 64      // of one call of WASI
 	maxLine     = 1 << 10 // bytes of a line that is logged
 	maxLog      = 4 << 10 // bytes that may be logged at once
-	logPerCall  = 64      // bytes more with each decision and event
+	logLine     = 64      // bytes that a line counts beside its own
+	logEvery    = 1000    // µs, by the views' time, after which a byte more may be logged
 	maxCounters = 16
 )
 
@@ -71,6 +74,15 @@ const (
 const (
 	maxTableElems  = 1 << 16 // function pointers of all tables: 512 KiB
 	maxFunctions   = 20_000
+	maxTypes       = 1024
+	maxSignature   = 64 // values that a function takes and gives, which metering counts as part of its frame
+	maxImports     = 64
+	maxTables      = 16
+	maxMemories    = 1
+	maxGlobals     = 1024
+	maxExports     = 1024
+	maxSegments    = 1 << 16 // Go makes 30,000
+	maxName        = 256     // bytes
 	maxBody        = 1 << 18 // bytes of one function: the engine takes about 1 KB for each
 	maxLocals      = 4096    // of one function
 	maxLocalsInAll = 1 << 20
@@ -83,25 +95,41 @@ const (
 
 // What metering charges beside one unit per instruction.
 const (
-	entryCost = 64  // a call: bounds how deep calls nest
-	growCost  = 256 // memory.grow leaves the compiled code
-	bulkCost  = 16  // a bulk operation, and one unit per 8 bytes or per element of a table
-	bulkShift = 3   // log2 of those 8
+	entryCost  = 64  // a call: bounds how deep calls nest
+	slowCost   = 4   // a division, a conversion between integers and floating point, or a vector operation, in place of 1
+	sqrtCost   = 16  // a square root, in place of 1
+	hostCost   = 128 // ref.func, or a function of the host: leaves the compiled code
+	growCost   = 256 // memory.grow does, for longer
+	vectorCost = 32  // each vector that fd_write is given
+	bulkCost   = 16  // a bulk operation, and one unit per 8 bytes or per element of a table
+	bulkShift  = 3   // log2 of those 8
 )
 
 func (l Limits) withDefaults() Limits {
 	bytes, pages, load := defaultModuleBytes, uint32(defaultMemoryPages), uint64(defaultFuelLoad)
-	base, row := uint64(defaultFuelBase), uint64(defaultFuelPerRow)
+	base, row, event := uint64(defaultFuelBase), uint64(defaultFuelPerRow), uint64(defaultFuelEvent)
 	if l.Large {
 		bytes, pages, load = largeModuleBytes, largeMemoryPages, largeFuelLoad
-		base, row = largeFuelBase, largeFuelPerRow
+		base, row, event = largeFuelBase, largeFuelPerRow, largeFuelBase
 	}
 	l.ModuleBytes = cmp.Or(l.ModuleBytes, bytes)
 	l.MemoryPages = cmp.Or(l.MemoryPages, pages)
 	l.FuelBase = cmp.Or(l.FuelBase, base)
 	l.FuelPerRow = cmp.Or(l.FuelPerRow, row)
+	l.FuelEvent = cmp.Or(l.FuelEvent, event)
 	l.FuelLoad = cmp.Or(l.FuelLoad, load)
 	return l
+}
+
+// forSize keeps the allowance for large modules from loosening what stops small
+// ones.
+func (l Limits) forSize(bytes int) Limits {
+	if l.Large && bytes <= defaultModuleBytes {
+		l.FuelBase = cmp.Or(l.FuelBase, defaultFuelBase)
+		l.FuelPerRow = cmp.Or(l.FuelPerRow, defaultFuelPerRow)
+		l.FuelEvent = cmp.Or(l.FuelEvent, defaultFuelEvent)
+	}
+	return l.withDefaults()
 }
 
 // advice is what to do about a module that is too large.
@@ -136,6 +164,7 @@ func (l Limits) Validate() error {
 	check("MemoryPages", uint64(l.MemoryPages), maxMemoryPages)
 	check("FuelBase", l.FuelBase, maxFuel)
 	check("FuelPerRow", l.FuelPerRow, maxFuelPerRow)
+	check("FuelEvent", l.FuelEvent, maxFuel)
 	check("FuelLoad", l.FuelLoad, maxFuel)
 	return errors.Join(errs...)
 }

@@ -65,15 +65,19 @@ func withItem(sections []section, id byte, item []byte) []section {
 	return out
 }
 
+// limit is how many pages a memory may grow to.
+func (s *sizes) limit(lim *Limits) uint32 {
+	if s.hasMax {
+		return min(s.max, lim.MemoryPages)
+	}
+	return lim.MemoryPages
+}
+
 func (m *module) memorySection(lim *Limits) []byte {
 	b := appendU32(nil, uint32(len(m.memories)))
 	for _, mem := range m.memories {
-		most := lim.MemoryPages
-		if mem.hasMax {
-			most = min(most, mem.max)
-		}
 		b = appendU32(append(b, 1), mem.min)
-		b = appendU32(b, most)
+		b = appendU32(b, mem.limit(lim))
 	}
 	return b
 }
@@ -82,7 +86,7 @@ func (m *module) meterCode(lim *Limits) ([]byte, error) {
 	out := appendU32(nil, uint32(len(m.bodies)))
 	locals, shape := 0, uint64(0)
 	for i, body := range m.bodies {
-		f := fn{globals: m.globals, params: m.params[m.funcs[i]]}
+		f := fn{globals: m.globals, signature: m.types[m.funcs[i]]}
 		if err := f.scan(body); err != nil {
 			return nil, refuse("function %d %w", i, err)
 		}

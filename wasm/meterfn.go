@@ -8,7 +8,7 @@ import (
 // fn is one function being metered.
 type fn struct {
 	globals uint32 // of the module; the fuel is the one after
-	params  uint32
+	signature
 	locals  uint32 // declared, without parameters
 	groups  uint32 // runs of equal locals
 	decl    int    // where the runs start
@@ -43,7 +43,7 @@ func (f *fn) scan(body []byte) error {
 		return err
 	}
 	f.charges = append(f.charges[:0], charge{at: r.at})
-	entry := uint64(entryCost) + uint64(f.locals)
+	entry := uint64(entryCost) + uint64(f.params+f.locals+f.results)
 
 	// open holds, per block that is open, the charge that pays for it.
 	open := []int{0}
@@ -51,7 +51,6 @@ func (f *fn) scan(body []byte) error {
 	for r.err == nil && len(open) > 0 {
 		at := r.at
 		in := r.next()
-		cost := uint32(1)
 		payer := open[len(open)-1]
 		switch in.op {
 		case opBlock, opIf:
@@ -67,8 +66,6 @@ func (f *fn) scan(body []byte) error {
 			if len(open) > 0 && open[len(open)-1] != payer {
 				depth-- // what ended was a loop: its payer is its own
 			}
-		case opMemoryGrow:
-			cost = growCost
 		case opGlobalGet, opGlobalSet:
 			if in.global >= f.globals {
 				return fmt.Errorf("uses global %d of %d", in.global, f.globals)
@@ -79,8 +76,8 @@ func (f *fn) scan(body []byte) error {
 			f.charges = append(f.charges, charge{at: at, bulk: true, table: in.table})
 			f.bulk = true
 		}
-		f.charges[payer].cost += cost
-		entry += uint64(cost)
+		f.charges[payer].cost += in.cost
+		entry += uint64(in.cost)
 	}
 	if r.err != nil {
 		return r.err

@@ -7,6 +7,7 @@ import (
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
 
 	"omx/policies/abi"
 )
@@ -20,6 +21,7 @@ type Info struct {
 	Metered      int    // bytes, with metering
 	Major, Minor uint16 // version of the interface it speaks
 	MemoryPages  uint32 // it starts with
+	MaxPages     uint32 // it may grow to
 	Imports      []string
 	Metadata     []byte // JSON that the module carries about itself; nil for none
 }
@@ -75,6 +77,9 @@ func (m *Module) instantiate(ctx context.Context, c InstanceConfig) (i *Instance
 	if err := m.adopt(i); err != nil {
 		return nil, err
 	}
+	if i.region, err = newRegion(uint64(m.info.MaxPages) << 16); err != nil {
+		return nil, errors.Join(err, i.Close())
+	}
 	// A fault of the engine in foreign input must not take the node down.
 	defer func() {
 		if r := recover(); r != nil {
@@ -85,7 +90,8 @@ func (m *Module) instantiate(ctx context.Context, c InstanceConfig) (i *Instance
 			i = nil
 		}
 	}()
-	if i.mod, err = m.runtime.InstantiateModule(i.ctx, m.compiled, wazero.NewModuleConfig().WithName("").WithStartFunctions()); err != nil {
+	starting := experimental.WithMemoryAllocator(i.ctx, i.region)
+	if i.mod, err = m.runtime.InstantiateModule(starting, m.compiled, wazero.NewModuleConfig().WithName("").WithStartFunctions()); err != nil {
 		// The start function traps when it runs out of fuel as on any other fault;
 		// there is no instance left to tell which.
 		return i, refuse("does not start: %w", oneLine(err))

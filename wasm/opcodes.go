@@ -37,9 +37,20 @@ const (
 	opF64Const    = 0x44
 	opPlainFirst  = 0x45
 	opI64LtS      = 0x53
+	opI32Div      = 0x6d // and the three after it
+	opI32RemU     = 0x70
 	opI64Sub      = 0x7d
+	opI64Div      = 0x7f
+	opI64RemU     = 0x82
 	opI64ShrU     = 0x88
+	opF32Sqrt     = 0x91
+	opF32Div      = 0x95
+	opF64Sqrt     = 0x9f
+	opF64Div      = 0xa3
+	opTruncFirst  = 0xa8
+	opI64ExtendS  = 0xac
 	opI64ExtendU  = 0xad
+	opConvertLast = 0xbf
 	opPlainLast   = 0xc4
 	opRefNull     = 0xd0
 	opRefIsNull   = 0xd1
@@ -58,6 +69,9 @@ const (
 	miscTableSize  = 16
 	miscTableFill  = 17
 
+	vectorF32Sqrt = 227
+	vectorF64Sqrt = 239
+
 	blockEmpty = 0x40
 	typeI32    = 0x7f
 	typeI64    = 0x7e
@@ -66,6 +80,7 @@ const (
 // instr is what metering needs to know of one instruction.
 type instr struct {
 	op     byte
+	cost   uint32 // fuel
 	global uint32 // of global.get and global.set
 	blocks int    // basic blocks it adds
 	bulk   bool   // works through as many elements as the number on top of the stack says
@@ -76,7 +91,7 @@ type instr struct {
 // emit: were the engine to see an instruction where metering sees an immediate,
 // a loop could hide in it.
 func (r *reader) next() (in instr) {
-	in.op = r.byte()
+	in.op, in.cost = r.byte(), 1
 	switch op := in.op; {
 	case op == opBlock || op == opLoop || op == opIf:
 		r.blockType()
@@ -85,8 +100,11 @@ func (r *reader) next() (in instr) {
 		r.u32()
 		in.blocks = 1
 	case op == opBr, op == opCall, op >= opLocalGet && op <= opLocalTee,
-		op == opTableGet, op == opTableSet, op == opRefFunc:
+		op == opTableGet, op == opTableSet:
 		r.u32()
+	case op == opRefFunc:
+		r.u32()
+		in.cost = hostCost
 	case op == opGlobalGet || op == opGlobalSet:
 		in.global = r.u32()
 	case op == opBrTable:
@@ -104,8 +122,11 @@ func (r *reader) next() (in instr) {
 		r.valueType()
 	case op >= opLoadFirst && op <= opStoreLast:
 		r.memArg()
-	case op == opMemorySize || op == opMemoryGrow:
+	case op == opMemorySize:
 		r.zero(op)
+	case op == opMemoryGrow:
+		r.zero(op)
+		in.cost = growCost
 	case op == opI32Const:
 		r.skipSigned(5)
 	case op == opI64Const:
@@ -117,9 +138,16 @@ func (r *reader) next() (in instr) {
 	case op == opRefNull:
 		r.valueType()
 	case op == opMisc:
-		in.bulk, in.table = r.misc()
+		if in.bulk, in.table = r.misc(); !in.bulk {
+			in.cost = slowCost // conversions
+		}
 	case op == opVector:
-		r.vector()
+		in.cost = r.vector()
+	case op == opF32Sqrt || op == opF64Sqrt:
+		in.cost = sqrtCost
+	case op >= opI32Div && op <= opI32RemU, op >= opI64Div && op <= opI64RemU, op == opF32Div, op == opF64Div,
+		op >= opTruncFirst && op <= opConvertLast && op != opI64ExtendS && op != opI64ExtendU:
+		in.cost = slowCost
 	case op == opUnreachable, op == opNop, op == opElse, op == opEnd, op == opReturn, op == opDrop,
 		op == opSelect, op >= opPlainFirst && op <= opPlainLast, op == opRefIsNull:
 	default:
@@ -206,11 +234,12 @@ func (r *reader) misc() (bulk, table bool) {
 
 // vector passes what follows 0xfd: an opcode of one byte, or of two of which the
 // second is 1, and its immediates.
-func (r *reader) vector() {
+func (r *reader) vector() (cost uint32) {
 	k := r.byte()
 	if k >= 0x80 && r.byte() != 1 {
 		r.unknown(opVector)
 	}
+	cost = slowCost
 	switch {
 	case k <= 11 || k == 92 || k == 93: // loads and stores
 		r.memArg()
@@ -221,5 +250,8 @@ func (r *reader) vector() {
 	case k >= 84 && k <= 91: // loads and stores of a lane
 		r.memArg()
 		r.byte()
+	case k == vectorF32Sqrt || k == vectorF64Sqrt:
+		cost = sqrtCost
 	}
+	return cost
 }

@@ -31,7 +31,7 @@ var wasi = []hostFunction{
 	preview1("fd_prestat_dir_name", "iii", badFile),
 	preview1("poll_oneoff", "iiii", pollOneoff),
 	preview1("sched_yield", "", nothing),
-	{"wasi_snapshot_preview1", "proc_exit", []api.ValueType{i32}, nil, 16, func(*Instance, []uint64) uint64 { panic(errExit) }},
+	{"wasi_snapshot_preview1", "proc_exit", []api.ValueType{i32}, nil, hostCost, func(*Instance, []uint64) uint64 { panic(errExit) }},
 }
 
 // Error numbers of WASI.
@@ -51,7 +51,7 @@ var errExit = exitError{}
 // preview1 is a function that returns an error number; parameters are i for
 // i32 and I for i64.
 func preview1(name, params string, do func(*Instance, []uint64) uint64) hostFunction {
-	f := hostFunction{module: "wasi_snapshot_preview1", name: name, results: []api.ValueType{i32}, cost: 32, do: do}
+	f := hostFunction{module: "wasi_snapshot_preview1", name: name, results: []api.ValueType{i32}, cost: hostCost, do: do}
 	for _, p := range params {
 		t := i32
 		if p == 'I' {
@@ -89,6 +89,7 @@ func random(i *Instance, a []uint64) uint64 {
 	if b == nil && uint32(a[1]) > 0 {
 		return errnoFault
 	}
+	i.charge(uint64(len(b)) / 4) // beside what any bytes cost
 	var word [8]byte
 	for len(b) > 0 {
 		binary.LittleEndian.PutUint64(word[:], i.world.next())
@@ -108,6 +109,7 @@ func fdWrite(i *Instance, a []uint64) uint64 {
 	}
 	total := uint32(0)
 	for n := range count {
+		i.charge(vectorCost)
 		v := i.bytes(vectors+uint64(8*n), 8)
 		if v == nil {
 			return errnoFault

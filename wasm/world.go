@@ -11,6 +11,7 @@ import (
 // being asked about, so that the same one gives the same answer everywhere.
 type world struct {
 	now      uint64 // ns
+	filled   uint64 // µs: up to when logLeft was given
 	random   uint64 // state of the generator
 	logLeft  int    // bytes it may log
 	logLost  uint64 // lines it could not
@@ -25,18 +26,31 @@ func newWorld() world { return world{now: 1, logLeft: maxLog} }
 func (w *world) see(m api.Memory, ptr uint32) {
 	if b, ok := m.Read(ptr, abi.HeaderSize); ok {
 		h := abi.HeaderAt(b)
-		w.now, w.random = max(h.Now*1000, 1), h.Seed
+		w.set(h.Now, h.Seed)
 	}
-	w.logLeft = min(w.logLeft+logPerCall, maxLog)
 }
 
 // hear takes the time from an event.
 func (w *world) hear(b []byte) {
 	if len(b) >= abi.EventSize {
 		e := abi.EventAt(b)
-		w.now, w.random = max(e.Now*1000, 1), e.Request
+		w.set(e.Now, e.Request)
 	}
-	w.logLeft = min(w.logLeft+logPerCall, maxLog)
+}
+
+// set puts the clock on now, in µs, and gives what may be logged since.
+func (w *world) set(now, seed uint64) {
+	w.now, w.random = max(now*1000, 1), seed
+	if now < w.filled {
+		return
+	}
+	more := (now - w.filled) / logEvery
+	if more >= maxLog {
+		w.logLeft, w.filled = maxLog, now
+		return
+	}
+	w.logLeft = min(w.logLeft+int(more), maxLog)
+	w.filled += more * logEvery
 }
 
 // next is the next number of SplitMix64 (Steele, Lea and Flood, 2014).
@@ -59,10 +73,10 @@ func (i *Instance) write(level int, text []byte) {
 	w := &i.world
 	switch {
 	case i.log == nil:
-	case len(text) > w.logLeft:
+	case len(text)+logLine > w.logLeft:
 		w.logLost++
 	default:
-		w.logLeft -= len(text)
+		w.logLeft -= len(text) + logLine
 		i.log(min(max(level, 0), 3), printable(text))
 	}
 }

@@ -12,17 +12,23 @@ import (
 )
 
 type policyCmd struct {
-	List    policyListCmd    `cmd:"" help:"List the built-in policies."`
-	Compile policyCompileCmd `cmd:"" help:"Turn rules (.toml) into a policy, without any compiler."`
-	New     policyNewCmd     `cmd:"" help:"Begin a policy: a small project that builds as it is."`
-	Build   policyBuildCmd   `cmd:"" help:"Build a policy with its language's compiler, and check it."`
-	Check   policyCheckCmd   `cmd:"" help:"Load a policy module as a node would, try it, and say what it costs."`
-	Inspect policyInspectCmd `cmd:"" help:"Show what is in a policy module, also in one that a node refuses."`
-	Test    policyTestCmd    `cmd:"" help:"Try a policy on samples of decisions."`
-	Keygen  policyKeygenCmd  `cmd:"" help:"Make a key to sign policies with."`
-	Sign    policySignCmd    `cmd:"" help:"Sign a policy; the signature goes beside it."`
-	Verify  policyVerifyCmd  `cmd:"" help:"Say who signed a policy."`
-	Bench   policyBenchCmd   `cmd:"" help:"Measure a policy's decisions: time, fuel, allocations."`
+	List     policyListCmd     `cmd:"" help:"List the built-in policies."`
+	Compile  policyCompileCmd  `cmd:"" help:"Turn rules (.toml) into a policy, without any compiler."`
+	New      policyNewCmd      `cmd:"" help:"Begin a policy: a small project that builds as it is."`
+	Build    policyBuildCmd    `cmd:"" help:"Build a policy with its language's compiler, and check it."`
+	Check    policyCheckCmd    `cmd:"" help:"Load a policy module as a node would, try it, and say what it costs."`
+	Inspect  policyInspectCmd  `cmd:"" help:"Show what is in a policy module, also in one that a node refuses."`
+	Test     policyTestCmd     `cmd:"" help:"Try a policy on samples of decisions."`
+	Status   policyStatusCmd   `cmd:"" help:"Show what decides at a running node, and how it does."`
+	Activate policyActivateCmd `cmd:"" help:"Put a policy in charge at a running node; the one before it stays warm."`
+	Shadow   policyShadowCmd   `cmd:"" help:"Try a policy beside the one in charge: it is asked, and not obeyed."`
+	Promote  policyPromoteCmd  `cmd:"" help:"Put the shadow in charge."`
+	Rollback policyRollbackCmd `cmd:"" help:"Put the policy that decided before back in charge, at once."`
+	Keygen   policyKeygenCmd   `cmd:"" help:"Make a key to sign policies with."`
+	Sign     policySignCmd     `cmd:"" help:"Sign a policy; the signature goes beside it."`
+	Verify   policyVerifyCmd   `cmd:"" help:"Say who signed a policy."`
+	Replay   policyReplayCmd   `cmd:"" help:"Tell what another policy would have decided, from recorded decisions."`
+	Bench    policyBenchCmd    `cmd:"" help:"Measure a policy's decisions: time, fuel, allocations."`
 }
 
 type policyCheckCmd struct {

@@ -35,6 +35,7 @@ type serveCmd struct {
 	AdmitParam  []string      `help:"Parameter of the admission policy." placeholder:"KEY=VALUE"`
 	PolicyTrust string        `help:"File of public keys; policies must be signed by them." type:"path" placeholder:"FILE"`
 	PolicyLarge bool          `help:"Allow policies of the size that Go makes: 8 MiB of code, 16 MiB of memory."`
+	Record      bool          `help:"Record every decision in the data folder, at most 128 MiB, for: omx policy replay."`
 	AdmitClosed bool          `help:"Let nobody in when the admission policy fails (default: the built-in rule decides then)."`
 	FirstToken  time.Duration `help:"How long a node may take until its first token before the next is tried." default:"60s"`
 	PeerTimeout time.Duration `help:"How long a peer may be silent before it counts as gone." default:"3s"`
@@ -51,7 +52,7 @@ func (c *serveCmd) Run(e *env) error {
 		Name: c.Name, Data: c.Data, Listen: c.Listen, AllowedHosts: c.AllowHost, Mesh: c.Mesh, Peers: c.Peer, Zone: c.Zone,
 		Models: c.Model, Demo: c.Demo, EngineDirs: engineDirs(c.EngineDir), Slots: c.Slots, QueueLimit: c.Queue,
 		ContextTokens: c.Context, Threads: c.Threads, RoutePolicy: c.RoutePolicy, AdmitPolicy: c.AdmitPolicy, RouteParams: c.RouteParam, AdmitParams: c.AdmitParam,
-		PolicyTrust: c.PolicyTrust, PolicyLarge: c.PolicyLarge, AdmitClosed: c.AdmitClosed,
+		PolicyTrust: c.PolicyTrust, PolicyLarge: c.PolicyLarge, AdmitClosed: c.AdmitClosed, Record: c.Record,
 		FirstToken: c.FirstToken, PeerTimeout: c.PeerTimeout, Version: version,
 		Log: slog.New(slog.NewTextHandler(e.stderr, &slog.HandlerOptions{Level: level})),
 	})

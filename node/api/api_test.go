@@ -72,11 +72,24 @@ func (views) Nodes() []NodeView {
 func (views) Models() []ModelView {
 	return []ModelView{{ID: "omx-demo", Digest: "abc", Bytes: 5, Holders: []HolderView{{Node: "node1", State: "loaded"}}}}
 }
+func (views) Policies() []PolicyView {
+	return []PolicyView{{Kind: "route", Active: PolicyStat{Name: "p"}}}
+}
+func (views) OrderPolicy(_ context.Context, o PolicyOrder) error {
+	if o.Kind != "route" || o.Action != "activate" || string(o.Code) != "wasm" {
+		return errors.New("it is no module: build it again")
+	}
+	return nil
+}
+func (views) Metrics(w io.Writer) error {
+	_, err := io.WriteString(w, "omx_policy_generation 1\n")
+	return err
+}
 func (views) Decision(id uint64) (DecisionView, bool) { return DecisionView{ID: "7"}, id == 7 }
 
 func start(t testing.TB, s *script) (*Server, string) {
 	t.Helper()
-	srv, err := New(Config{Listen: "127.0.0.1:0", Name: "test", Version: "v0", AllowedHosts: []string{"omx.example"}}, s, views{})
+	srv, err := New(Config{Listen: "127.0.0.1:0", Name: "test", Version: "v0", AllowedHosts: []string{"omx.example"}}, s, views{}, views{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -296,10 +309,10 @@ func TestClientGoneCancels(t *testing.T) {
 
 func TestPortInUse(t *testing.T) {
 	srv, _ := start(t, &script{})
-	if _, err := New(Config{Listen: srv.Addr()}, &script{}, views{}); err == nil || !strings.Contains(err.Error(), "in use") || !strings.Contains(err.Error(), "--listen") {
+	if _, err := New(Config{Listen: srv.Addr()}, &script{}, views{}, views{}); err == nil || !strings.Contains(err.Error(), "in use") || !strings.Contains(err.Error(), "--listen") {
 		t.Errorf("a used port = %v", err)
 	}
-	if _, err := New(Config{Listen: "nonsense"}, &script{}, views{}); err == nil {
+	if _, err := New(Config{Listen: "nonsense"}, &script{}, views{}, views{}); err == nil {
 		t.Error("a bad address was accepted")
 	}
 }

@@ -21,6 +21,11 @@ func badField(name, format string, args ...any) *Error {
 
 // readBody decodes a request's JSON body into v within all bounds.
 func readBody(w http.ResponseWriter, r *http.Request, v any) error {
+	return readBodyOf(w, r, v, maxBody)
+}
+
+// readBodyOf does so for a body of at most so many bytes.
+func readBodyOf(w http.ResponseWriter, r *http.Request, v any, most int64) error {
 	if ct := r.Header.Get("Content-Type"); ct != "" {
 		// curl -d says that it sends a form, and every example for these APIs uses
 		// it; a page's forms are stopped by their Origin.
@@ -29,11 +34,11 @@ func readBody(w http.ResponseWriter, r *http.Request, v any) error {
 		}
 	}
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
-	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
 	if err != nil {
 		var tooLarge *http.MaxBytesError
 		if errors.As(err, &tooLarge) {
-			return &Error{Status: http.StatusRequestEntityTooLarge, Code: "body_too_large", Message: fmt.Sprintf("the body is larger than %d bytes", maxBody)}
+			return &Error{Status: http.StatusRequestEntityTooLarge, Code: "body_too_large", Message: fmt.Sprintf("the body is larger than %d bytes", most)}
 		}
 		return &Error{Status: http.StatusBadRequest, Code: "invalid_body", Message: "the body could not be read"}
 	}

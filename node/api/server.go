@@ -34,6 +34,7 @@ type Server struct {
 	cfg     Config
 	chat    Chatter
 	inspect Inspector
+	operate Operator
 	log     *slog.Logger
 	http    *http.Server
 	ln      net.Listener
@@ -43,7 +44,7 @@ type Server struct {
 }
 
 // New binds the address; requests wait until Start.
-func New(cfg Config, chat Chatter, inspect Inspector) (*Server, error) {
+func New(cfg Config, chat Chatter, inspect Inspector, operate Operator) (*Server, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
@@ -54,7 +55,7 @@ func New(cfg Config, chat Chatter, inspect Inspector) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen on %q: %w; choose another address with --listen HOST:PORT", cfg.Listen, err)
 	}
-	s := &Server{cfg: cfg, chat: chat, inspect: inspect, log: cfg.Log, ln: ln, started: time.Now()}
+	s := &Server{cfg: cfg, chat: chat, inspect: inspect, operate: operate, log: cfg.Log, ln: ln, started: time.Now()}
 	s.http = &http.Server{Handler: s.guard(s.routes()), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(cfg.Log.Handler(), slog.LevelDebug)}
 	return s, nil
@@ -105,6 +106,9 @@ func (s *Server) routes() http.Handler {
 	m.HandleFunc("GET /omx/v1/nodes", func(w http.ResponseWriter, r *http.Request) { writeView(w, s.inspect.Nodes()) })
 	m.HandleFunc("GET /omx/v1/models", func(w http.ResponseWriter, r *http.Request) { writeView(w, s.inspect.Models()) })
 	m.HandleFunc("GET /omx/v1/decisions/{id}", s.decision)
+	m.HandleFunc("GET /omx/v1/policies", s.policies)
+	m.HandleFunc("POST /omx/v1/policies/{kind}/{action}", s.orderPolicy)
+	m.HandleFunc("GET /metrics", s.metrics)
 	return m
 }
 

@@ -54,6 +54,7 @@ type loaded struct {
 	stats        Stats
 	spoiled      [MaxFaults]int64 // µs, when instances failed of late
 	fresh        bool             // the next decision is the first of its instance
+	resumed      bool             // or the first since it is in charge again
 }
 
 // newLoaded loads a policy and makes its two instances.

@@ -23,14 +23,20 @@ type Journal interface {
 	Event(kind abi.Kind, e *abi.Event)
 	// Fresh says that from here an instance without any state decides kind.
 	Fresh(kind abi.Kind, digest [32]byte, params []byte, generation uint64)
+	// Resumes says that an instance decides again that did before, with the state
+	// it had.
+	Resumes(kind abi.Kind, digest [32]byte, params []byte, generation uint64)
 }
 
 // began tells the journal of an instance that has not decided before.
 func (s *slot) began(l *loaded) {
-	if l.fresh {
-		l.fresh = false
+	switch {
+	case l.fresh:
 		s.journal.Fresh(s.kind, l.digest, l.Params, s.generation)
+	case l.resumed:
+		s.journal.Resumes(s.kind, l.digest, l.Params, s.generation)
 	}
+	l.fresh, l.resumed = false, false
 }
 
 // note tells the journal of a decision of l.

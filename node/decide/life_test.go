@@ -209,6 +209,7 @@ type journal struct {
 	views     [][]byte
 	events    []abi.EventKind
 	fresh     int
+	resumes   int
 }
 
 func (j *journal) Decision(d *decide.Taken) {
@@ -230,6 +231,12 @@ func (j *journal) Fresh(abi.Kind, [32]byte, []byte, uint64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.fresh++
+}
+
+func (j *journal) Resumes(abi.Kind, [32]byte, []byte, uint64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.resumes++
 }
 
 // The journal gets the view as the policy got it, and what it answered.
@@ -261,6 +268,16 @@ func TestJournal(t *testing.T) {
 		if j.events[i] != want[i] {
 			t.Errorf("events %v, want %v", j.events, want)
 		}
+	}
+	use(t, d, abi.Route, "random")
+	d.Route(now, s, &r, &p)
+	if err := d.Rollback(abi.Route); err != nil {
+		t.Fatal(err)
+	}
+	d.Route(now, s, &r, &p)
+	d.Route(now, s, &r, &p)
+	if j.fresh != 2 || j.resumes != 1 {
+		t.Errorf("%d fresh instances, %d that resume", j.fresh, j.resumes)
 	}
 	seen := p.Pick[0].Seen
 	var part abi.RowSeen

@@ -84,6 +84,7 @@ func (s *slot) rollback() error {
 		return fmt.Errorf("roll back %s policy: there is none before %s", s.kind, s.name())
 	}
 	s.active, s.last = s.last, s.active
+	s.active.resumed = true
 	s.changed()
 	return nil
 }
@@ -246,6 +247,9 @@ func (s *slot) ended(l *loaded, a abi.Answer, status abi.Status, id, fuel uint64
 func (s *slot) setAside() {
 	bad := s.active
 	s.active, s.last = s.last, nil
+	if s.active != nil {
+		s.active.resumed = true
+	}
 	s.changed()
 	s.aside = bad.Name
 	s.dead = append(s.dead, bad)

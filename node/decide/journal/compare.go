@@ -3,6 +3,7 @@ package journal
 import (
 	"bytes"
 	"slices"
+	"unsafe"
 
 	"omx/node/decide"
 	"omx/policies/abi"
@@ -45,6 +46,11 @@ func judge(k abi.Kind, view []byte, a abi.Answer) abi.Status {
 	return s
 }
 
+// raw is the memory of scores: comparing bytes is several times as fast.
+func raw(scores []uint32) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(scores))), 4*len(scores))
+}
+
 func draining(view []byte, h *abi.Header, row int) bool {
 	return abi.LoadPart(view, abi.HeaderSize+row*int(h.Stride)).Flags&abi.Draining != 0
 }
@@ -73,7 +79,7 @@ func (k *tally) compare(r *Record, now *answered, same bool) string {
 	case d.Status != abi.OK: // then the value means nothing
 	case r.Kind == abi.Route && was != is:
 		return otherNode
-	case r.Kind == abi.Route && d.Scores != nil && !slices.Equal(d.Scores, now.scores):
+	case r.Kind == abi.Route && d.Scores != nil && !bytes.Equal(raw(d.Scores), raw(now.scores)):
 		a := order(&k.orders[0], d.View, d.Scores, int(was))
 		b := order(&k.orders[1], d.View, now.scores, int(is))
 		if !slices.Equal(a, b) {

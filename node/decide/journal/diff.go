@@ -3,6 +3,7 @@ package journal
 import (
 	"bytes"
 	"encoding/binary"
+	"math/bits"
 )
 
 // A view is written as what differs from another: for every chunk of eight words
@@ -121,12 +122,10 @@ func applyDiff(b, body []byte) (rest []byte, reshaped, ok bool) {
 		to := (*[chunk]byte)(body[off:])
 		from := (*[chunk]byte)(b)
 		n := 0
-		for i := 0; mask != 0; mask >>= 1 {
-			if mask&1 != 0 {
-				binary.LittleEndian.PutUint64(to[i&56:], binary.LittleEndian.Uint64(from[n&56:]))
-				n += 8
-			}
-			i += 8
+		for ; mask != 0; mask &= mask - 1 {
+			i := 8 * bits.TrailingZeros8(mask)
+			binary.LittleEndian.PutUint64(to[i&56:], binary.LittleEndian.Uint64(from[n&56:]))
+			n += 8
 		}
 		b = b[n:]
 		off += chunk

@@ -47,7 +47,7 @@ type Quantiles struct {
 // Example is a decision that differs.
 type Example struct {
 	ID         uint64      `json:"id,omitempty"` // as the node names it
-	Request    uint64      `json:"request"`
+	Request    uint64      `json:"request,string"`
 	Clock      uint32      `json:"clock_ms"` // of the view
 	Reason     string      `json:"reason"`
 	Before     string      `json:"before"`
@@ -58,7 +58,7 @@ type Example struct {
 // Candidate is a node as the policy saw it.
 type Candidate struct {
 	Row     int    `json:"row"`
-	Node    uint64 `json:"node"`
+	Node    uint64 `json:"node,string"` // handle
 	Slots   uint32 `json:"slots"`
 	Queued  uint32 `json:"queued"`
 	Running uint32 `json:"running"`

@@ -76,7 +76,7 @@ func readScores(b []byte, scores []uint32) (rest []byte, ok bool) {
 	}
 	width, low := int(b[0]), binary.LittleEndian.Uint32(b[1:])
 	b = b[scoresHead:]
-	if width > 4 || len(b) < width*len(scores) {
+	if width > 4 || len(b) < width*len(scores) || len(scores) == 0 {
 		return b, false
 	}
 	from := b[:width*len(scores)]
@@ -95,10 +95,12 @@ func readScores(b []byte, scores []uint32) (rest []byte, ok bool) {
 			scores[i] = restore(uint32(binary.LittleEndian.Uint16(from[2*i:])), low, never)
 		}
 	case 3:
-		for i := range scores {
-			d := from[3*i : 3*i+3]
-			scores[i] = restore(uint32(d[0])|uint32(d[1])<<8|uint32(d[2])<<16, low, never)
+		last := len(scores) - 1
+		for i := range last { // a byte too many is read, and cut off
+			scores[i] = restore(binary.LittleEndian.Uint32(from[3*i:])&never, low, never)
 		}
+		d := from[3*last:]
+		scores[last] = restore(uint32(d[0])|uint32(d[1])<<8|uint32(d[2])<<16, low, never)
 	case 4:
 		for i := range scores {
 			scores[i] = restore(binary.LittleEndian.Uint32(from[4*i:]), low, abi.Never)

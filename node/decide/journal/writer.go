@@ -93,7 +93,7 @@ func Open(dir string, c Config) (*Writer, error) {
 	w := &Writer{files: r, wake: make(chan struct{}, 1)}
 	// Two halves: one fills while the other is written.
 	half := min(c.RingBytes/2, int(c.MaxFileBytes)-fileHead)
-	w.enough = half / 16
+	w.enough = half / 8
 	w.spare = make([]byte, 0, half)
 	w.enc.restart(make([]byte, 0, half)[:blockHead])
 	return w, nil
