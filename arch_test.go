@@ -55,6 +55,9 @@ var rules = []rule{
 
 	{"node/decide", "net", "a decision opens no socket"},
 	{"node/decide", "math/rand/v2", "randomness is in the view"},
+	{"node/decide/journal", "net", "a journal is files"},
+	{"policies/sign", "omx/...", "signatures are checked without anything else"},
+	{"policies/rules", "omx/wasm", "a compiler trusts its output with nothing, and runs nothing"},
 	{"node/decide", "omx/node/mesh/...", "decide is pure"},
 	{"node/decide", "omx/node/engine/...", "decide is pure"},
 	{"node/decide", "omx/node/api/...", "decide is pure"},

@@ -13,6 +13,7 @@ import (
 	"omx/bench/decision"
 	"omx/bench/hop"
 	"omx/bench/measure"
+	"omx/bench/policyhost"
 	"omx/bench/seed"
 	"omx/bench/testnet"
 )
@@ -68,6 +69,14 @@ func (o Options) sections() []section {
 		{"Decisions", "omx bench decision", "What admission and routing cost a request: the whole decision as the node takes it, from the snapshot to the ordered picks.",
 			func(ctx context.Context, p io.Writer) (func(io.Writer) error, error) {
 				r, err := decision.Run(ctx, cfg, p)
+				if err != nil {
+					return nil, err
+				}
+				return r.WriteMarkdown, nil
+			}},
+		{"The policy host", "omx bench policy", "What the host of policies promises: metering that costs little, runaways that are stopped before anybody notices, modules that decide soon after they come, little memory, nothing left behind, and decisions that can be taken again from a record.",
+			func(ctx context.Context, p io.Writer) (func(io.Writer) error, error) {
+				r, err := policyhost.Run(ctx, policyhost.Options{Short: o.Short}, p)
 				if err != nil {
 					return nil, err
 				}

@@ -46,7 +46,15 @@ func (h *Host) compile(ctx context.Context, m *Module, rc wazero.RuntimeConfig, 
 	if err := errors.Join(m.release(), os.RemoveAll(dir)); err != nil {
 		return nil, err
 	}
-	return m.compileIn(ctx, rc, dir, metered)
+	if compiled, err = m.compileIn(ctx, rc, dir, metered); err == nil {
+		return compiled, nil
+	}
+	// A disk that is full costs time to start, and no policy.
+	if err := m.release(); err != nil {
+		return nil, err
+	}
+	m.runtime = wazero.NewRuntimeWithConfig(ctx, rc)
+	return m.runtime.CompileModule(ctx, metered)
 }
 
 func (m *Module) compileIn(ctx context.Context, rc wazero.RuntimeConfig, dir string, metered []byte) (wazero.CompiledModule, error) {

@@ -88,7 +88,7 @@ func (i *Instance) trial(k abi.Kind, rows int, clock func() time.Duration) (Tria
 	a, fuel, err := i.try(k, rows)
 	stride, _ := i.Wants(k)
 	shape := sampleShape(k, rows, stride)
-	s := Trial{Kind: k.String(), Rows: rows, Status: a.Status().String(), Value: a.Value(), Fuel: fuel, Budget: i.lim.fuel(k, rows)}
+	s := Trial{Kind: k.String(), Rows: rows, Status: a.Status().String(), Value: a.Value(), Fuel: fuel, Budget: i.lim.fuel(k, rows, shape.Models)}
 	if err != nil || clock == nil {
 		return s, err
 	}

@@ -57,6 +57,9 @@ func TestLoadRefuses(t *testing.T) {
 		"route-traps":     "omx_route: trapped: wasm error: unreachable",
 		"route-lies":      "answer names row 77 of 3",
 		"route-unread":    "cannot read the view",
+		"many-results":    "has a function of 0 parameters and 9 results, 32 and 8 are allowed",
+		"wrong-import":    "import func[omx1.count]: signature mismatch",
+		"init-spins":      "fails in _initialize: out of fuel",
 		"throws":          "section of unknown id 13",
 		"tail-call":       "uses instruction 0x12",
 	}
@@ -130,7 +133,16 @@ func TestRunaways(t *testing.T) {
 		"log-flood":   {err: ErrOutOfFuel},
 		"exits":       {err: ErrTrap},
 		"admit-traps": {err: ErrTrap},
+		"drops":       {answer: 4},
+		"listens":     {answer: 0},
 		"tables":      {err: ErrOutOfFuel},
+		"prints":      {err: ErrOutOfFuel},
+		"draws":       {err: ErrOutOfFuel},
+		"waits":       {err: ErrOutOfFuel},
+		"roots":       {err: ErrOutOfFuel},
+		"refs":        {err: ErrOutOfFuel},
+		"chase":       {err: ErrOutOfFuel},
+		"vectors":     {err: ErrOutOfFuel},
 	}
 	modules := corpus(t, "run")
 	for _, interpreter := range []bool{false, true} {
@@ -150,7 +162,7 @@ func TestRunaways(t *testing.T) {
 			if !errors.Is(err, want.err) || err == nil && a != want.answer {
 				t.Errorf("%s: answer %#x, error %v; want %#x, %v", name, a, err, want.answer, want.err)
 			}
-			if budget := i.lim.fuel(kind, 8); fuel == 0 || fuel > budget || want.err == ErrOutOfFuel && fuel != budget {
+			if budget := i.lim.fuel(kind, 8, 0); fuel == 0 || fuel > budget || want.err == ErrOutOfFuel && fuel != budget {
 				t.Errorf("%s: used %d of %d", name, fuel, budget)
 			}
 			if i.Spoiled() != (want.err != nil) {
@@ -199,30 +211,5 @@ func TestGrowthIsBounded(t *testing.T) {
 	after, err := i.View(abi.Route, abi.Size(abi.Route, 8))
 	if err != nil || &before[0] != &after[0] {
 		t.Errorf("the view moved (%v)", err)
-	}
-}
-
-// BenchmarkStop is how long a runaway holds its thread, at the fuel of 64 rows.
-func BenchmarkStop(b *testing.B) {
-	modules := corpus(b, "run")
-	h := newHost(b, Config{})
-	for _, name := range []string{"spin", "fib", "recurse", "wide", "fill", "grow", "log-flood", "tables"} {
-		b.Run(name, func(b *testing.B) {
-			for b.Loop() {
-				b.StopTimer()
-				i, err := h.Load(b.Context(), name, modules[name], Limits{FuelBase: 20_000 + 64*1000 - 8*1000})
-				if err != nil {
-					b.Fatal(err)
-				}
-				b.StartTimer()
-				_, _, err = retry(b, i)
-				b.StopTimer()
-				if (err != nil) != (name != "grow") {
-					b.Fatal(err)
-				}
-				i.Close()
-				b.StartTimer()
-			}
-		})
 	}
 }

@@ -69,7 +69,10 @@ type entity struct {
 }
 
 // signature is how many values a function takes and gives.
-type signature struct{ params, results uint32 }
+type signature struct {
+	params, results uint32
+	vectors         uint32 // of both
+}
 
 type sizes struct {
 	min, max uint32
@@ -225,17 +228,20 @@ func (m *module) readType(r *reader) {
 	if form := r.byte(); form != 0x60 && r.err == nil {
 		r.fail(fmt.Errorf("has a type of form 0x%02x: build for WebAssembly 2.0", form))
 	}
-	s := signature{r.valueTypes(), r.valueTypes()}
-	if s.params+s.results > maxSignature {
-		r.fail(fmt.Errorf("has a function that takes and gives %d values, %d are allowed: pass them in memory", s.params+s.results, maxSignature))
+	var s signature
+	s.params, s.results = r.valueTypes(&s.vectors), r.valueTypes(&s.vectors)
+	if s.params > maxArgs || s.results > maxResults {
+		r.fail(fmt.Errorf("has a function of %d parameters and %d results, %d and %d are allowed: pass them in memory", s.params, s.results, maxArgs, maxResults))
 	}
 	m.types = append(m.types, s)
 }
 
-func (r *reader) valueTypes() uint32 {
+func (r *reader) valueTypes(vectors *uint32) uint32 {
 	n := uint32(r.count())
 	for left := n; left > 0 && r.err == nil; left-- {
-		r.valueType()
+		if r.valueType() == typeV128 {
+			*vectors++
+		}
 	}
 	return n
 }

@@ -111,19 +111,30 @@ func (i *Instance) Call(k abi.Kind, viewLen, rows int) (abi.Answer, uint64, erro
 	if viewLen < abi.HeaderSize || viewLen > p.room || rows < 0 {
 		return 0, 0, fmt.Errorf("%w: call with %d bytes without a view", ErrView, viewLen)
 	}
-	if i.module.hosted {
-		i.world.see(i.memory, p.ptr)
+	models := 0
+	if i.module.hosted || k == abi.Replicate {
+		b, ok := i.memory.Read(p.ptr, abi.HeaderSize)
+		if !ok {
+			return 0, 0, ErrView
+		}
+		h := abi.HeaderAt(b)
+		i.world.set(h.Now, h.Seed)
+		models = int(h.Models)
 	}
 	i.stack[0], i.stack[1] = uint64(p.ptr), uint64(viewLen)
-	used, err := i.run(p.fn, i.lim.fuel(k, rows))
+	used, err := i.run(p.fn, i.lim.fuel(k, rows, models))
 	return abi.Answer(i.stack[0]), used, err
 }
 
-// Event tells the policy what happened; b is an abi.Event. A policy that does
-// not listen is not asked. ErrOutOfFuel and ErrTrap spoil the instance.
+// Event tells the policy what happened; b is an abi.Event, of which it gets a
+// copy. A policy that does not listen is not asked. ErrOutOfFuel and ErrTrap
+// spoil the instance.
 func (i *Instance) Event(b []byte) error {
 	if i.event == nil || i.err != nil {
 		return i.err
+	}
+	if len(b) != abi.EventSize {
+		return fmt.Errorf("%w: an event has %d bytes, not %d", ErrView, abi.EventSize, len(b))
 	}
 	if i.messages.room < len(b) {
 		if err := i.messages.reserve(i, 0, len(b)); err != nil {

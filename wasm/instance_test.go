@@ -1,10 +1,8 @@
 package wasm
 
 import (
-	"context"
 	"crypto/sha256"
 	"errors"
-	"runtime"
 	"slices"
 	"testing"
 
@@ -177,7 +175,7 @@ func TestLimits(t *testing.T) {
 		t.Errorf("loaded with too little fuel: %v", err)
 	}
 	lim := Limits{}.withDefaults()
-	if got := lim.fuel(abi.Route, 64); got != 20_000+64*1_000 {
+	if got := lim.fuel(abi.Route, 64, 0); got != 20_000+64*1_000 {
 		t.Errorf("fuel of 64 rows: %d", got)
 	}
 }
@@ -190,49 +188,5 @@ func TestDecisionAllocates(t *testing.T) {
 	}
 	if n := testing.AllocsPerRun(1000, func() { _ = i.Info().Digest; i.Has(abi.Admit); i.Spoiled() }); n != 0 {
 		t.Errorf("questions allocate %v times", n)
-	}
-}
-
-func TestReloadLeaks(t *testing.T) {
-	const (
-		cycles = 200
-		most   = 1 << 20 // bytes
-	)
-	h, err := NewHost(t.Context(), Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	names := []string{"expected-time", "least-loaded", "nearest", "random", "bounded-queue"}
-	cycle := func(n int) {
-		i, err := h.Load(t.Context(), "x", builtin(t, names[n%len(names)]), Limits{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := i.Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	heap := func() int64 {
-		runtime.GC()
-		runtime.GC() // the first one runs finalizers
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
-		return int64(m.HeapAlloc)
-	}
-	for n := range 2 * len(names) {
-		cycle(n)
-	}
-	before, goroutines := heap(), runtime.NumGoroutine()
-	for n := range cycles {
-		cycle(n)
-	}
-	if grown := heap() - before; grown > most {
-		t.Errorf("%d loads left %d bytes", cycles, grown)
-	}
-	if n := runtime.NumGoroutine(); n > goroutines {
-		t.Errorf("%d goroutines, were %d", n, goroutines)
-	}
-	if err := h.Close(context.Background()); err != nil {
-		t.Fatal(err)
 	}
 }

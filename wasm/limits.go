@@ -28,7 +28,12 @@ const (
 	defaultFuelPerRow  = 1_000
 	defaultFuelEvent   = 20_000
 	defaultFuelLoad    = 1_000_000
-	fuelPlan           = 20_000_000 // of a replication decision: once in a while, and on all models and nodes
+
+	// A replication decision weighs each model at each node, once in a while.
+	// The built-in ones take up to 176 for each pair (2026-11).
+	fuelPlan     = 1_000_000
+	fuelPerPair  = 200
+	mostFuelPlan = 20_000_000
 
 	largeModuleBytes = 8 << 20
 	largeMemoryPages = 256
@@ -75,7 +80,8 @@ const (
 	maxTableElems  = 1 << 16 // function pointers of all tables: 512 KiB
 	maxFunctions   = 20_000
 	maxTypes       = 1024
-	maxSignature   = 64 // values that a function takes and gives, which metering counts as part of its frame
+	maxArgs        = 32 // of one function: they lie in its frame, and so do results
+	maxResults     = 8
 	maxImports     = 64
 	maxTables      = 16
 	maxMemories    = 1
@@ -96,6 +102,7 @@ const (
 // What metering charges beside one unit per instruction.
 const (
 	entryCost  = 64  // a call: bounds how deep calls nest
+	wideCost   = 16  // a local, parameter or result that is a vector, beside 1
 	slowCost   = 4   // a division, a conversion between integers and floating point, or a vector operation, in place of 1
 	sqrtCost   = 16  // a square root, in place of 1
 	hostCost   = 128 // ref.func, or a function of the host: leaves the compiled code
@@ -169,10 +176,10 @@ func (l Limits) Validate() error {
 	return errors.Join(errs...)
 }
 
-// fuel is the budget of one decision on so many rows.
-func (l *Limits) fuel(k abi.Kind, rows int) uint64 {
+// fuel is the budget of one decision on so many rows and models.
+func (l *Limits) fuel(k abi.Kind, rows, models int) uint64 {
 	if k == abi.Replicate {
-		return max(l.FuelBase, fuelPlan)
+		return max(l.FuelBase, min(fuelPlan+uint64(rows)*uint64(models)*fuelPerPair, mostFuelPlan))
 	}
 	return l.FuelBase + uint64(rows)*l.FuelPerRow
 }

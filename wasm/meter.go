@@ -4,11 +4,12 @@ package wasm
 // from which every function entry, loop iteration and bulk operation takes what
 // it is about to cost, and which traps below zero. No index of the module moves.
 //
-// A function entry pays entryCost, one per local and one per instruction of its
-// whole body; each pass of a loop pays one per instruction of the loop without
-// the loops in it. So work is bounded by fuel, and so is the stack: a frame
-// holds no more values than its function has locals and instructions. Branches
-// pay for both arms: the cost is an upper bound, and known when loaded.
+// A function entry pays entryCost, one per local, parameter and result, and for
+// each instruction of its whole body; each pass of a loop pays for the
+// instructions of the loop without the loops in it. So work is bounded by fuel,
+// and so is the stack: a frame holds no more values than those. Instructions pay
+// one, those that take many times as long as others more. Branches pay for both
+// arms: the cost is an upper bound, and known when loaded.
 //
 // Its memory is declared with a largest size, so that the engine reserves that
 // once and growing never moves what the host has a window on.
@@ -102,4 +103,15 @@ func (m *module) meterCode(lim *Limits) ([]byte, error) {
 		out = append(out, b...)
 	}
 	return out, nil
+}
+
+// Meter is a module as the host compiles it: with fuel, whose export is "omx.fuel".
+// The host does this itself; it is here for those who compare.
+func Meter(code []byte, lim Limits) ([]byte, error) {
+	lim = lim.withDefaults()
+	m, err := inspect(code)
+	if err != nil {
+		return nil, err
+	}
+	return m.meter(&lim)
 }

@@ -43,7 +43,7 @@ func (f *fn) scan(body []byte) error {
 		return err
 	}
 	f.charges = append(f.charges[:0], charge{at: r.at})
-	entry := uint64(entryCost) + uint64(f.params+f.locals+f.results)
+	entry := entryCost + uint64(f.params+f.locals+f.results) + wideCost*uint64(f.vectors)
 
 	// open holds, per block that is open, the charge that pays for it.
 	open := []int{0}
@@ -94,7 +94,7 @@ func (f *fn) scanLocals(r *reader) error {
 	f.decl = r.at
 	for range f.groups {
 		n := r.u32()
-		r.valueType()
+		t := r.valueType()
 		if r.err != nil {
 			return r.err
 		}
@@ -102,6 +102,9 @@ func (f *fn) scanLocals(r *reader) error {
 			return fmt.Errorf("has more than %d locals: split it", maxLocals)
 		}
 		f.locals += n
+		if t == typeV128 {
+			f.vectors += n
+		}
 	}
 	f.start = r.at
 	return r.err

@@ -75,6 +75,7 @@ const (
 	blockEmpty = 0x40
 	typeI32    = 0x7f
 	typeI64    = 0x7e
+	typeV128   = 0x7b
 )
 
 // instr is what metering needs to know of one instruction.
@@ -173,10 +174,12 @@ func (r *reader) memArg() {
 
 func isValueType(c byte) bool { return c >= 0x7b && c <= typeI32 || c == 0x70 || c == 0x6f }
 
-func (r *reader) valueType() {
-	if c := r.byte(); !isValueType(c) {
+func (r *reader) valueType() byte {
+	c := r.byte()
+	if !isValueType(c) {
 		r.fail(fmt.Errorf("uses type 0x%02x, which WebAssembly 2.0 does not have: build for that", c))
 	}
+	return c
 }
 
 // blockType passes nothing, one value type, or the index of a function type.

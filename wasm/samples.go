@@ -29,7 +29,7 @@ type Sample struct {
 // view, u64 answer.
 const sampleHead = 16
 
-// AppendSamples adds samples to a module.
+// AppendSamples adds samples to a module, in place of those it carries.
 func AppendSamples(module []byte, samples []Sample) []byte {
 	var body []byte
 	for _, s := range samples {
@@ -42,14 +42,43 @@ func AppendSamples(module []byte, samples []Sample) []byte {
 	return appendCustom(module, sectionSamples, body)
 }
 
-// AppendMetadata adds JSON about itself to a module.
+// AppendMetadata adds JSON about itself to a module, in place of what it says.
 func AppendMetadata(module, text []byte) []byte { return appendCustom(module, sectionMetadata, text) }
 
 func appendCustom(module []byte, name string, body []byte) []byte {
 	section := append(appendU32(nil, uint32(len(name))), name...)
 	section = append(section, body...)
-	out := append(append([]byte(nil), module...), secCustom)
+	out := append(withoutCustom(module, name), secCustom)
 	return append(appendU32(out, uint32(len(section))), section...)
+}
+
+// withoutCustom is a copy of a module without its custom sections of a name.
+// What cannot be read is kept as it is, for Compile to refuse.
+func withoutCustom(module []byte, name string) []byte {
+	out := make([]byte, 0, len(module))
+	r := &reader{b: module, at: min(len(module), len(magicCore))}
+	kept := 0
+	for r.more() {
+		start := r.at
+		id, body := r.byte(), r.bytes(r.u32())
+		in := &reader{b: body}
+		if r.err == nil && id == secCustom && in.name() == name && in.err == nil {
+			out = append(out, module[kept:start]...)
+			kept = r.at
+		}
+	}
+	return append(out, module[kept:]...)
+}
+
+// Metadata is the JSON that a module carries about itself; ok is false if there
+// is none that can be read.
+func Metadata(code []byte) (text []byte, ok bool) {
+	m, err := inspect(code)
+	if err != nil {
+		return nil, false
+	}
+	text = m.metadata()
+	return text, text != nil
 }
 
 // custom is the body of the module's first custom section of a name.

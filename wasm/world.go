@@ -1,10 +1,6 @@
 package wasm
 
-import (
-	"github.com/tetratelabs/wazero/api"
-
-	"omx/policies/abi"
-)
+import "omx/policies/abi"
 
 // world is what a policy can find out beside its view: a clock that stands
 // still and numbers that are not random. Both come from the view or event it is
@@ -21,14 +17,6 @@ type world struct {
 // newWorld is what it is before the first view. The clock does not stand at 0,
 // which Go's run-time library takes for a fault.
 func newWorld() world { return world{now: 1, logLeft: maxLog} }
-
-// see takes time and seed from a view.
-func (w *world) see(m api.Memory, ptr uint32) {
-	if b, ok := m.Read(ptr, abi.HeaderSize); ok {
-		h := abi.HeaderAt(b)
-		w.set(h.Now, h.Seed)
-	}
-}
 
 // hear takes the time from an event.
 func (w *world) hear(b []byte) {

@@ -9,12 +9,14 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"slices"
 
 	"omx/bench/measure"
 	"omx/node/catalog"
 	"omx/node/decide"
 	"omx/policies"
 	"omx/policies/abi"
+	"omx/policies/rules"
 	"omx/wasm"
 )
 
@@ -29,24 +31,83 @@ const (
 	prompt = 200 // tokens
 )
 
-// Run measures route decisions over 8 and 64 candidates by every built-in policy
-// and by the rule in Go, and admissions.
+// guest is a policy to measure.
+type guest struct {
+	name string
+	code []byte // nil: the rule in Go
+}
+
+// weights is the rule that BENCHMARKS.md calls rules: what most operators want.
+const weights = `
+kind = "route"
+name = "rules"
+[[drop]]
+when = "draining or suspect or not loaded"
+[[score]]
+value = "rtt"
+[[score]]
+value  = "(queued + running + sentSince) * 1000 / max(slots, 1)"
+weight = 3
+`
+
+// guests are the policies of one kind: the rule in Go, the built-in ones, and
+// plain rules from other languages.
+func guests(kind abi.Kind) ([]guest, error) {
+	list := []guest{{name: decide.Builtin}}
+	for _, p := range policies.List() {
+		if code, ok := policies.Builtin(p.Name); ok && p.Kind == kind {
+			list = append(list, guest{p.Name, code})
+		}
+	}
+	if kind != abi.Route {
+		return list, nil
+	}
+	r, err := rules.Compile([]byte(weights))
+	if err != nil {
+		return nil, err
+	}
+	list = append(list, guest{"rules", r.Module})
+	for _, language := range []string{"c", "rust"} {
+		if code, ok := policies.Example(language); ok {
+			list = append(list, guest{language, code})
+		}
+	}
+	return list, nil
+}
+
+// Run measures route decisions over 8 and 64 candidates by every built-in policy,
+// by the rule in Go, by rules and by policies in C and Rust; over more candidates
+// by some of them; with a shadow; and admissions.
 func Run(ctx context.Context, cfg measure.Config, progress io.Writer) (*Result, error) {
 	host, err := wasm.NewHost(ctx, wasm.Config{})
 	if err != nil {
 		return nil, err
 	}
 	defer host.Close(context.WithoutCancel(ctx))
+	routes, err := guests(abi.Route)
+	if err != nil {
+		return nil, err
+	}
+	admits, err := guests(abi.Admit)
+	if err != nil {
+		return nil, err
+	}
 	var cases []measure.Case
-	for _, n := range []int{8, 64} {
-		cases = append(cases, routeCase(host, n, ""))
-		for _, p := range policies.List() {
-			if p.Kind == abi.Route {
-				cases = append(cases, routeCase(host, n, p.Name))
+	for _, n := range []int{8, 64, 512, 4096} {
+		for _, g := range routes {
+			if n <= 64 || slices.Contains([]string{decide.Builtin, policies.DefaultRoute, "rules", "c", "rust"}, g.name) {
+				cases = append(cases, newCase(host, abi.Route, n, g, false))
 			}
 		}
 	}
-	cases = append(cases, admitCase(host, ""), admitCase(host, policies.DefaultAdmit))
+	for _, g := range routes {
+		if g.name == "rules" || g.name == policies.DefaultRoute {
+			cases = append(cases, newCase(host, abi.Route, 64, g, true))
+		}
+	}
+	for _, g := range admits {
+		cases = append(cases, newCase(host, abi.Admit, 1, g, false))
+	}
 	if len(cfg.Procs) == 0 {
 		cfg.Procs = []int{runtime.NumCPU()}
 	}
@@ -55,47 +116,53 @@ func Run(ctx context.Context, cfg measure.Config, progress io.Writer) (*Result, 
 	return r, err
 }
 
-func routeCase(host *wasm.Host, n int, policy string) measure.Case {
-	return newCase(host, abi.Route, fmt.Sprintf("route/%d", n), n, policy, func(d *decide.Decider, s *catalog.Snapshot, r *decide.Request) func(int) {
-		var p decide.Picks
-		return func(times int) {
-			for range times {
-				d.Route(now, s, r, &p)
-			}
-		}
-	})
-}
-
-func admitCase(host *wasm.Host, policy string) measure.Case {
-	return newCase(host, abi.Admit, "admit", 1, policy, func(d *decide.Decider, s *catalog.Snapshot, r *decide.Request) func(int) {
-		return func(times int) {
-			for range times {
-				d.Admit(now, s, r)
-			}
-		}
-	})
-}
-
-func newCase(host *wasm.Host, kind abi.Kind, name string, n int, policy string, op func(*decide.Decider, *catalog.Snapshot, *decide.Request) func(int)) measure.Case {
-	c := measure.Case{Name: name, Variant: policy, Workers: 1}
-	if policy == "" {
-		c.Variant = decide.Builtin
+// newCase is one policy on one mesh of n nodes, with itself as a shadow or
+// without one.
+func newCase(host *wasm.Host, kind abi.Kind, n int, g guest, shadow bool) measure.Case {
+	c := measure.Case{Name: kind.String(), Variant: g.name, Workers: 1}
+	if kind == abi.Route {
+		c.Name = fmt.Sprintf("route/%d", n)
+	}
+	if shadow {
+		c.Name += "/shadow"
 	}
 	c.Start = func(int) (*measure.Run, error) {
 		d := decide.New(decide.Config{Load: decide.HostLoader(host, wasm.Limits{}, nil), Candidates: n})
-		if code, ok := policies.Builtin(policy); ok {
-			if err := d.Use(context.Background(), kind, decide.Policy{Name: policy, Code: code}); err != nil {
-				return nil, err
+		ctx, p := context.Background(), decide.Policy{Name: g.name, Code: g.code}
+		if g.code != nil {
+			err := d.Use(ctx, kind, p)
+			if err == nil && shadow {
+				err = d.Shadow(ctx, kind, p)
+			}
+			if err != nil {
+				return nil, errors.Join(err, d.Close())
 			}
 		}
 		s, model, err := snapshot(n)
 		if err != nil {
 			return nil, errors.Join(err, d.Close())
 		}
-		run := op(d, s, &decide.Request{Model: model, Prompt: prompt})
-		return &measure.Run{Op: func(_ *measure.Worker, n int) { run(n) }, Close: func() string {
+		r := &decide.Request{Model: model, Prompt: prompt}
+		var picks decide.Picks
+		op := func(_ *measure.Worker, times int) {
+			for range times {
+				d.Route(now, s, r, &picks)
+			}
+		}
+		if kind == abi.Admit {
+			op = func(_ *measure.Worker, times int) {
+				for range times {
+					d.Admit(now, s, r)
+				}
+			}
+		}
+		return &measure.Run{Op: op, Close: func() string {
+			faults := d.Active(kind).Active.Faults
 			if err := d.Close(); err != nil {
 				return err.Error()
+			}
+			if faults > 0 {
+				return fmt.Sprintf("%d decisions failed", faults)
 			}
 			return ""
 		}}, nil

@@ -13,6 +13,7 @@ import (
 	"omx/bench/decision"
 	"omx/bench/hop"
 	"omx/bench/measure"
+	"omx/bench/policyhost"
 	"omx/bench/seed"
 	benchnet "omx/bench/testnet"
 	"omx/policies"
@@ -23,6 +24,7 @@ type benchCmd struct {
 	Seed     benchSeedCmd     `cmd:"" help:"Events, connections, resource readings and peers: three designs side by side."`
 	Testnet  benchTestnetCmd  `cmd:"" help:"Try policies on a simulated mesh."`
 	Decision benchDecisionCmd `cmd:"" help:"What a decision costs, by each built-in policy."`
+	Policy   benchPolicyCmd   `cmd:"" help:"What the policy host costs and holds: metering, runaways, loading, memory, replay."`
 	Hop      benchHopCmd      `cmd:"" help:"What it adds to the first token that a peer answers."`
 	Report   benchReportCmd   `cmd:"" help:"Run every suite and write BENCHMARKS.md."`
 }
@@ -119,6 +121,21 @@ func (c *benchDecisionCmd) Run(e *env) error {
 	return write[c.Format](e.stdout)
 }
 
+type benchPolicyCmd struct {
+	Short  bool   `help:"A quick look: fewer measurements."`
+	Format string `enum:"table,json,markdown" default:"table" help:"table, json or markdown."`
+}
+
+func (c *benchPolicyCmd) Run(e *env) error {
+	r, err := policyhost.Run(e.ctx, policyhost.Options{Short: c.Short}, e.stderr)
+	if err != nil {
+		return err
+	}
+	asJSON := func(io.Writer) error { return writeJSON(e, r) }
+	write := map[string]func(io.Writer) error{"table": r.WriteTable, "json": asJSON, "markdown": r.WriteMarkdown}
+	return write[c.Format](e.stdout)
+}
+
 type benchHopCmd struct {
 	Requests int    `default:"1000" help:"Requests of each kind."`
 	Format   string `enum:"table,json,markdown" default:"table" help:"table, json or markdown."`
@@ -142,7 +159,7 @@ type benchReportCmd struct {
 func (c *benchReportCmd) Run(e *env) error {
 	net := benchTestnetCmd{Nodes: 50, Requests: 10_000, Load: 0.6, Seed: 1, Seeds: 3}
 	for _, p := range policies.List() {
-		if p.Kind == abi.Route {
+		if p.Kind != abi.Replicate {
 			net.Policy = append(net.Policy, p.Name)
 		}
 	}

@@ -21,7 +21,8 @@ const (
 type admission struct {
 	offered, admitted halves
 	tenants           map[uint64]*tenant
-	active            uint32 // tenants with a request here
+	active            uint32         // tenants with a request here
+	looked            catalog.Micros // when quiet tenants were looked for
 }
 
 type tenant struct {
@@ -32,17 +33,16 @@ type tenant struct {
 // halves counts over the present half of a span and the one before.
 type halves struct {
 	now, before uint32
-	half        catalog.Micros // number of the present half
+	began       catalog.Micros // the present half
 }
 
 func (h *halves) at(now, span catalog.Micros) *halves {
-	if half := now / span; half != h.half {
-		if half == h.half+1 {
-			h.before = h.now
-		} else {
+	if since := now - h.began; since < 0 || since >= span {
+		h.before = h.now
+		if since < 0 || since >= 2*span {
 			h.before = 0
 		}
-		h.now, h.half = 0, half
+		h.now, h.began = 0, now-now%span
 	}
 	return h
 }
@@ -65,10 +65,10 @@ func (a *admission) count(now catalog.Micros, action abi.Action) {
 }
 
 // began and ended follow the requests of a tenant at this node.
-func (a *admission) began(id uint64) {
+func (a *admission) began(id uint64, now catalog.Micros) {
 	t := a.tenants[id]
 	if t == nil {
-		if len(a.tenants) >= maxTenants {
+		if len(a.tenants) >= maxTenants && !a.forget(now) {
 			return
 		}
 		if a.tenants == nil {
@@ -88,16 +88,23 @@ func (a *admission) ended(id uint64, tokens uint32, now catalog.Micros) {
 		return
 	}
 	t.tokens.at(now, tenantHalf).now += tokens
-	if t.inFlight--; t.inFlight > 0 {
-		return
+	if t.inFlight--; t.inFlight == 0 {
+		a.active--
 	}
-	a.active--
-	// Room for others: who has been quiet for long is forgotten.
-	if len(a.tenants) >= maxTenants {
-		for id, t := range a.tenants {
-			if t.inFlight == 0 && t.tokens.at(now, tenantHalf).sum() == 0 {
-				delete(a.tenants, id)
-			}
+}
+
+// forget drops tenants that have been quiet for long, and tells whether there is
+// room then. It looks once in a span: a crowd must not have it look at all of
+// them for each request.
+func (a *admission) forget(now catalog.Micros) bool {
+	if since := now - a.looked; since >= 0 && since < tenantHalf {
+		return false
+	}
+	a.looked = now
+	for id, t := range a.tenants {
+		if t.inFlight == 0 && t.tokens.at(now, tenantHalf).sum() == 0 {
+			delete(a.tenants, id)
 		}
 	}
+	return len(a.tenants) < maxTenants
 }

@@ -13,14 +13,13 @@ const closedWait = time.Second
 
 // Admit decides whether this node takes the request at now.
 func (d *Decider) Admit(now catalog.Micros, s *catalog.Snapshot, r *Request) Verdict {
-	m := s.Model(r.Model)
-	if m != nil && !r.FromPeer {
-		m.Asked()
-	}
-
 	t := &d.admit
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	m := t.seen.find(s, r.Model)
+	if m != nil && !r.FromPeer {
+		m.Asked()
+	}
 	t.shape.Rows, t.shape.Ext = 1, r.extSize(t.tags)
 	size := t.shape.Size()
 	view, status := t.window(size)

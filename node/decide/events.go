@@ -28,7 +28,7 @@ func Here(s *catalog.Snapshot, m catalog.ModelID) (Pick, bool) {
 func (d *Decider) Sent(now catalog.Micros, r *Request, p *Pick) {
 	p.Seen.Sent(r.tokens(), now)
 	d.admit.mu.Lock()
-	d.admission.began(r.Tenant)
+	d.admission.began(r.Tenant, now)
 	d.admit.mu.Unlock()
 	d.tell(now, r, p, abi.EventDispatched, End{})
 }
@@ -102,6 +102,10 @@ func (s *slot) tell(e *abi.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.event = *e // where it does not escape to the heap
+	if s.journal != nil && s.active != nil && s.active.guest != nil {
+		s.began(s.active) // before it hears it: it may crash of it
+		s.journal.Event(s.kind, &s.event)
+	}
 	for _, l := range [2]*loaded{s.active, s.shadow} {
 		if l == nil || l.guest == nil {
 			continue
@@ -109,9 +113,5 @@ func (s *slot) tell(e *abi.Event) {
 		if err := l.guest.Event(s.event.Bytes()); err != nil {
 			s.retire(l)
 		}
-	}
-	if s.active != nil && s.journal != nil {
-		s.began(s.active)
-		s.journal.Event(s.kind, &s.event)
 	}
 }

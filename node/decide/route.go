@@ -10,17 +10,16 @@ import (
 // wants none of them.
 func (d *Decider) Route(now catalog.Micros, s *catalog.Snapshot, r *Request, p *Picks) {
 	p.N, p.ID = 0, d.seq.Add(1)
-	m := s.Model(r.Model)
+	t := &d.route
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	m := t.seen.find(s, r.Model)
 	var holders []catalog.Holder
 	var rows []abi.Row
 	if m != nil {
 		n := min(len(m.Holders), d.cfg.Candidates)
 		holders, rows = m.Holders[:n], m.Rows[:n]
 	}
-
-	t := &d.route
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	t.shape.Rows, t.shape.Ext = len(holders), r.extSize(t.tags)
 	size := t.shape.Size()
 	view, status := t.window(size)

@@ -43,6 +43,7 @@ type slot struct {
 	scratch    []byte // where the built-in rule reads its view
 	differs    differences
 	asked      uint64
+	seen       looked
 	answered   Guest // whom the last question went to
 	event      abi.Event
 

@@ -34,6 +34,21 @@ func (r *Request) fill(h *abi.Header, s *catalog.Snapshot, m *catalog.ModelView,
 	}
 }
 
+// looked is where a model was found last: most requests ask for one of a few,
+// and a decision on admission takes little longer than to look for it.
+type looked struct {
+	in    *catalog.Snapshot
+	model catalog.ModelID
+	view  *catalog.ModelView
+}
+
+func (l *looked) find(s *catalog.Snapshot, m catalog.ModelID) *catalog.ModelView {
+	if l.in != s || l.model != m {
+		*l = looked{s, m, s.Model(m)}
+	}
+	return l.view
+}
+
 // begin writes the header of a view of the request, and its extension.
 func (r *Request) begin(b []byte, t *slot, s *catalog.Snapshot, m *catalog.ModelView, now catalog.Micros) *abi.Header {
 	h := abi.Begin(b, &t.shape)

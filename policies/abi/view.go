@@ -47,10 +47,9 @@ func Begin(b []byte, s *Shape) *Header {
 	size, scores := s.Size(), s.scores()
 	b = b[:size]
 	h := at[Header](b, 0)
-	*h = Header{
-		Magic: Magic, Minor: Minor, Kind: uint16(s.Kind), Count: uint32(s.Rows),
-		Stride: uint16(s.Stride), Header: HeaderSize, Scores: uint32(scores), Length: uint32(size),
-	}
+	*h = Header{} // a literal with fields would be put together elsewhere and copied
+	h.Magic, h.Minor, h.Kind, h.Count = Magic, Minor, uint16(s.Kind), uint32(s.Rows)
+	h.Stride, h.Header, h.Scores, h.Length = uint16(s.Stride), HeaderSize, uint32(scores), uint32(size)
 	if s.Ext > 0 {
 		h.Ext, h.ExtLen = uint32(s.ext()), uint32(s.Ext)
 	}

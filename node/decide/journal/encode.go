@@ -43,7 +43,7 @@ type policy struct {
 // begins notes that another policy decides k.
 func (e *encoder) begins(k abi.Kind, digest [32]byte, params []byte, generation uint64) {
 	d := &e.deciding[k]
-	if d.now.digest != digest {
+	if d.now.digest != digest || !bytes.Equal(d.now.params, params) {
 		d.now, d.before = d.before, d.now
 	}
 	d.now.known, d.now.digest, d.now.generation = true, digest, generation

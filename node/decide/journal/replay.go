@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -89,14 +90,15 @@ type replay struct {
 
 // seat holds the instance of one policy.
 type seat struct {
-	digest  [32]byte
-	params  []byte
-	known   bool // there is a policy; guest is nil if it is to be passed over
-	guest   decide.Guest
-	sure    bool // its state is what it was
-	stride  int
-	tags    uint32
-	spoiled bool
+	digest     [32]byte
+	params     []byte
+	generation uint64
+	known      bool // there is a policy; guest is nil if it is to be passed over
+	guest      decide.Guest
+	sure       bool // its state is what it was
+	stride     int
+	tags       uint32
+	spoiled    bool
 }
 
 // record plays one record, and tells whether that was a decision.
@@ -116,12 +118,7 @@ func (p *replay) record(r *Record) (bool, error) {
 			p.kinds[k].now.sure, p.kinds[k].before.sure = false, false
 		}
 	case TypeFresh:
-		f := &r.Fresh
-		if p.options.Same && !f.Continued {
-			return false, p.place(p.turn(r.Kind, f.Digest), r.Kind, f.Digest, f.Params, true)
-		}
-		_, err := p.seat(r.Kind, f.Digest, f.Params)
-		return false, err
+		return false, p.began(r.Kind, &r.Fresh)
 	case TypeEvent:
 		if s := &p.kinds[r.Kind].now; s.known && s.guest != nil && !s.spoiled {
 			p.report.Events++
@@ -142,26 +139,59 @@ func (p *replay) record(r *Record) (bool, error) {
 	return false, nil
 }
 
-// turn is the seat of the policy of that digest. The one before keeps its
-// instance: it may come back, with its state.
-func (p *replay) turn(k abi.Kind, digest [32]byte) *seat {
+// began has the seats follow which policy decides k.
+func (p *replay) began(k abi.Kind, f *Fresh) error {
 	kind := &p.kinds[k]
-	if kind.now.known && kind.now.digest != digest && p.options.Same {
-		kind.now, kind.before = kind.before, kind.now
+	s := &kind.now
+	if !p.options.Same {
+		_, err := p.seat(k, f.Digest, f.Params)
+		return err
 	}
-	return &kind.now
+	// An instance in place of one that crashed is of the same generation. The
+	// policy before a change keeps its instance: it may come back, with its state.
+	changed := s.known && s.generation != f.Generation
+	switch {
+	case !f.Continued:
+		if changed {
+			kind.now, kind.before = kind.before, kind.now
+		}
+		if err := p.place(s, k, f.Digest, f.Params, true); err != nil {
+			return err
+		}
+	case s.is(f) && !(changed && kind.before.is(f)): // it goes on
+	default:
+		kind.now, kind.before = kind.before, kind.now
+		if !s.is(f) {
+			if err := p.place(s, k, f.Digest, f.Params, false); err != nil {
+				return err
+			}
+		}
+	}
+	s.generation = f.Generation
+	return nil
+}
+
+func (s *seat) is(f *Fresh) bool {
+	return s.known && s.digest == f.Digest && bytes.Equal(s.params, f.Params)
 }
 
 // seat is that of the policy which decides k in place of the one of that digest.
 func (p *replay) seat(k abi.Kind, digest [32]byte, params []byte) (*seat, error) {
-	s := p.turn(k, digest)
+	kind := &p.kinds[k]
+	s := &kind.now
+	if s.known && p.options.Same && s.digest != digest {
+		kind.now, kind.before = kind.before, kind.now
+	}
 	switch {
 	case !s.known || p.options.Same && s.digest != digest:
 		// Another policy has had no state before the node was started. One that
 		// decided then begins where a record says so.
 		return s, p.place(s, k, digest, params, p.whole && !p.options.Same)
 	case s.spoiled:
-		return s, p.place(s, k, digest, s.params, false)
+		generation := s.generation
+		err := p.place(s, k, digest, s.params, false)
+		s.generation = generation
+		return s, err
 	}
 	return s, nil
 }

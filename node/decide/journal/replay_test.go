@@ -246,6 +246,14 @@ func TestReplayState(t *testing.T) {
 	d(a)
 	d(b) // another, which was not announced
 	w.Fresh(abi.Route, a, []byte("a"), 4)
+	w.Fresh(abi.Route, a, []byte("c"), 5) // the same module with other parameters
+	d(a)
+	w.Resumes(abi.Route, a, []byte("a"), 6)
+	d(a)
+	w.Fresh(abi.Route, a, []byte("a"), 6) // in place of one that crashed
+	w.Resumes(abi.Route, a, []byte("c"), 7)
+	d(a)
+	w.Resumes(abi.Route, a, []byte("a"), 8)
 	w.Event(abi.Route, &e)
 	w.drop()
 	w.Flush()
@@ -267,7 +275,8 @@ func TestReplayState(t *testing.T) {
 		g.asked = func() { told = append(told, name+" decides") }
 		return g.make(abi.Route, digest, params)
 	}, Options{Same: true})
-	want := "a0 begins, a0 decides, a0 hears, b3 begins, b3 decides, a0 hears, a0 decides, b3 decides, a8 begins, a8 hears, a8 decides"
+	want := "a0 begins, a0 decides, a0 hears, b3 begins, b3 decides, a0 hears, a0 decides, b3 decides, a8 begins, " +
+		"c9 begins, c9 decides, a8 decides, a12 begins, c9 decides, a12 hears, a12 decides"
 	if got := strings.Join(told, ", "); got != want {
 		t.Errorf("%s\nwant\n%s", got, want)
 	}

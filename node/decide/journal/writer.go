@@ -184,7 +184,7 @@ func (w *Writer) Outcome(o Outcome) {
 func (w *Writer) Flush() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.enc.records > 0 {
+	if w.enc.records > 0 && w.spare != nil {
 		w.another()
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"omx/policies/abi"
@@ -148,6 +149,59 @@ func TestOverload(t *testing.T) {
 	})
 	if next != decisions+1 {
 		t.Errorf("%d decisions are accounted for, not %d", next, decisions+1)
+	}
+}
+
+// A flush while the disk is busy loses nothing.
+func TestFlushWhileBusy(t *testing.T) {
+	w, err := Open(t.TempDir(), Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range 10 { // nobody writes
+		w.Outcome(Outcome{ID: uint64(n)})
+		w.Flush()
+	}
+	if s := w.Stats(); s.Lost != 0 || s.Records != 10 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// Many may record at a time; each finds its records in its order.
+func TestConcurrent(t *testing.T) {
+	dir := t.TempDir()
+	const writers, each = 4, 300
+	stats := write(t, dir, Config{}, func(w *Writer) {
+		var wg sync.WaitGroup
+		for i := range writers {
+			f := newFleet(uint64(i), abi.Route, 3+i, 64)
+			f.model = uint64(i)
+			wg.Go(func() {
+				for n := range each {
+					d := f.taken([32]byte{byte(i)})
+					d.ID, d.Fuel = uint64(n), uint64(i)
+					w.Decision(d)
+					if n%50 == 0 {
+						w.Flush()
+					}
+				}
+			})
+		}
+		wg.Wait()
+	})
+	var next [writers]uint64
+	all(t, dir, func(r *Record) {
+		if r.Type != TypeDecision {
+			return
+		}
+		d := &r.Decision
+		if i := d.Fuel; d.ID != next[i] || d.Digest != [32]byte{byte(i)} || int(abi.HeaderAt(d.View).Count) != 3+int(i) {
+			t.Fatalf("decision %d of %d, want %d", d.ID, i, next[i])
+		}
+		next[d.Fuel]++
+	})
+	if next != [writers]uint64{each, each, each, each} || stats.Lost != 0 {
+		t.Errorf("%v decisions, %+v", next, stats)
 	}
 }
 
