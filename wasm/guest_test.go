@@ -12,11 +12,11 @@ import (
 	"omx/policies/abi"
 )
 
-// goGuest builds the policy of testdata that is written in Go.
-func goGuest(t testing.TB) []byte {
+// goGuest builds a policy of testdata that is written in Go.
+func goGuest(t testing.TB, name string) []byte {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), "go.wasm")
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-buildmode=c-shared", "-trimpath", "-ldflags=-s -w", "-o", out, "./testdata/goguest/main.go")
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-buildmode=c-shared", "-trimpath", "-ldflags=-s -w", "-o", out, "./testdata/"+name+"/main.go")
 	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0", "GOFLAGS=")
 	if b, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, b)
@@ -31,7 +31,7 @@ func goGuest(t testing.TB) []byte {
 // A policy in Go, with all that its run-time library wants, decides by nothing
 // but its view: in the compiler as in the interpreter, again and again.
 func TestGoGuest(t *testing.T) {
-	code := goGuest(t)
+	code := goGuest(t, "goguest")
 	dir := t.TempDir()
 	if _, err := newHost(t, Config{}).Load(t.Context(), "go", code, Limits{}); !errors.Is(err, ErrModule) || !strings.Contains(err.Error(), "--policy-large") {
 		t.Errorf("loaded without the allowance: %v", err)

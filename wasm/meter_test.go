@@ -171,6 +171,11 @@ func TestCharges(t *testing.T) {
 		"a loop once":  {nil, []byte{opNop, opLoop, blockEmpty, opNop, opNop, opEnd, opEnd}, entryCost + 6 + 3},
 		"nested loops": {nil, []byte{opLoop, blockEmpty, opNop, opLoop, blockEmpty, opNop, opEnd, opEnd, opEnd}, entryCost + 7 + 3 + 2},
 		"growth":       {nil, []byte{opI32Const, 0, opMemoryGrow, 0, opDrop, opEnd}, entryCost + 3 + growCost},
+		"a division":   {nil, []byte{opI32Const, 4, opI32Const, 2, opI32Div, opDrop, opEnd}, entryCost + 4 + slowCost},
+		"a conversion": {nil, []byte{opF32Const, 0, 0, 0, 0, opTruncFirst, opDrop, opEnd}, entryCost + 3 + slowCost},
+		"an extension": {nil, []byte{opI32Const, 4, opI64ExtendU, opDrop, opEnd}, entryCost + 4},
+		"a root":       {nil, []byte{opF32Const, 0, 0, 0, 0, opF32Sqrt, opDrop, opEnd}, entryCost + 3 + sqrtCost},
+		"a vector":     {[]byte{1, 2, typeV128}, []byte{opLocalGet, 0, opVector, vectorF64Sqrt, 1, opDrop, opEnd}, entryCost + 2 + 2*wideCost + 3 + sqrtCost},
 		"a fill":       {nil, []byte{opI32Const, 0, opI32Const, 0, opI32Const, 0xc0, 0, opMisc, miscMemoryFill, 0, opEnd}, entryCost + 5 + bulkCost + 64>>bulkShift},
 	}
 	for name, c := range cases {

@@ -116,15 +116,15 @@ func (g *generator) statement(depth int) []byte {
 			return []byte{opUnreachable}
 		}
 	case 9:
-		return cat(i32(), i32(), []byte{0x36, 2, byte(g.pick(128))}) // i32.store
+		return cat(g.address(depth-1), i32(), []byte{0x36, 2, byte(g.pick(128))}) // i32.store
 	case 10:
-		return cat(i32(), g.i64(depth-1), []byte{0x3c, 0, byte(g.pick(128))}) // i64.store8
+		return cat(g.address(depth-1), g.i64(depth-1), []byte{0x3c, 0, byte(g.pick(128))}) // i64.store8
 	case 11:
-		return cat(i32(), i32(), g.small(), []byte{opMisc, miscMemoryFill, 0})
+		return cat(g.address(depth-1), i32(), g.small(), []byte{opMisc, miscMemoryFill, 0})
 	case 12:
-		return cat(i32(), i32(), g.small(), []byte{opMisc, miscMemoryCopy, 0, 0})
+		return cat(g.address(depth-1), g.address(depth-1), g.small(), []byte{opMisc, miscMemoryCopy, 0, 0})
 	case 13:
-		return cat(i32(), g.small(), g.small(), []byte{opMisc, miscMemoryInit, 0, 0})
+		return cat(g.address(depth-1), g.small(), g.small(), []byte{opMisc, miscMemoryInit, 0, 0})
 	case 14:
 		return cat(g.small(), g.small(), g.small(), []byte{opMisc, miscTableInit, 1, 0})
 	case 15:
@@ -142,7 +142,15 @@ func (g *generator) statement(depth int) []byte {
 }
 
 // small is a number that is mostly in range.
-func (g *generator) small() []byte { return []byte{opI32Const, byte(g.pick(12))} }
+func (g *generator) small() []byte { return []byte{opI32Const, byte(g.pick(9))} }
+
+// address is mostly within the first page.
+func (g *generator) address(depth int) []byte {
+	if g.pick(16) == 0 {
+		return g.i32(depth)
+	}
+	return append(g.i32(depth), opI32Const, 0xff, 0xff, 0, 0x71) // and
+}
 
 func (g *generator) i32(depth int) []byte {
 	g.left--
@@ -158,7 +166,7 @@ func (g *generator) i32(depth int) []byte {
 	case 1:
 		return append(g.i64(depth-1), 0xa7) // wrap
 	case 2:
-		return append(g.i32(depth-1), 0x28, 2, byte(g.pick(128))) // i32.load
+		return append(g.address(depth-1), 0x28, 2, byte(g.pick(128))) // i32.load
 	case 3:
 		return slices.Concat(g.i32(depth-1), []byte{opI32Const, 1, 0x71, opMemoryGrow, 0}) // and
 	case 4:
@@ -185,7 +193,7 @@ func (g *generator) i64(depth int) []byte {
 	case 1:
 		return append(g.i32(depth-1), opI64ExtendU)
 	case 2:
-		return append(g.i32(depth-1), 0x29, 3, byte(g.pick(128))) // i64.load
+		return append(g.address(depth-1), 0x29, 3, byte(g.pick(128))) // i64.load
 	case 3:
 		return slices.Concat(g.i32(depth-1), g.i32(depth-1), []byte{opCall, byte(g.pick(generated))})
 	case 4:
