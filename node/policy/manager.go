@@ -39,6 +39,8 @@ type Manager struct {
 	mu    sync.Mutex
 	state *state
 	files []*file
+	told  map[abi.Kind]uint64 // the generation of which it was told what was set aside
+	fault string              // the last one of Repair that was told
 }
 
 // New opens the folder. A damaged state is told and begun anew.
@@ -49,7 +51,8 @@ func New(cfg Config, d *decide.Decider) (*Manager, error) {
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make policy folder: %w", err)
 	}
-	m := &Manager{cfg: cfg, decider: d}
+	clearTemp(cfg.Dir)
+	m := &Manager{cfg: cfg, decider: d, told: map[abi.Kind]uint64{}}
 	var err error
 	if m.state, err = readState(cfg.Dir); err != nil {
 		cfg.Log.Error("what decided before is not known; the configured or default policies decide", "why", err)
@@ -74,8 +77,7 @@ func (m *Manager) Start(ctx context.Context, configured map[abi.Kind]Configured)
 			return err
 		}
 	}
-	m.state.trim(m.cfg.Dir)
-	return m.state.write(m.cfg.Dir)
+	return m.save()
 }
 
 func (m *Manager) start(ctx context.Context, k abi.Kind, c Configured) error {
@@ -84,7 +86,8 @@ func (m *Manager) start(ctx context.Context, k abi.Kind, c Configured) error {
 	if err != nil {
 		return err
 	}
-	if want == nil && ks.Active != nil {
+	named := want != nil
+	if !named && ks.Active != nil {
 		if want, err = ks.Active.module(m.cfg.Dir); err == nil {
 			err = m.verify(want)
 		}
@@ -94,10 +97,8 @@ func (m *Manager) start(ctx context.Context, k abi.Kind, c Configured) error {
 		}
 	}
 	last := ks.Last
-	if want != nil && ks.Active != nil {
-		if d := want.Digest(); ks.Active.Digest != hex.EncodeToString(d[:]) {
-			last = ks.Active // another file than before: that is what to go back to
-		}
+	if want != nil && ks.Active != nil && ks.Active.identity() != want.identity() {
+		last = ks.Active // another one than before: that is what to go back to
 	}
 	m.warm(ctx, k, last)
 	if want == nil {
@@ -105,7 +106,7 @@ func (m *Manager) start(ctx context.Context, k abi.Kind, c Configured) error {
 	}
 	if want != nil {
 		err := m.use(ctx, k, want)
-		if err != nil && c.Ref != "" {
+		if err != nil && named {
 			return err
 		}
 		if err != nil {
@@ -141,18 +142,21 @@ func (m *Manager) configured(k abi.Kind, ks *kindState, c Configured) (*Module, 
 	if c.Ref == "" {
 		return nil, nil
 	}
+	m.watch(k, c) // before it is read: no change may fall in between
 	want, err := m.find(c.Ref, k)
 	if err != nil {
 		return nil, err
 	}
 	want.Params = c.Params
-	m.watch(k, c)
-	if d := want.Digest(); ks.Out != "" && ks.Out == hex.EncodeToString(d[:]) {
-		m.cfg.Log.Error("the configured policy was rolled back or set aside before and does not decide; change the file, or use: omx policy activate", "kind", k, "policy", c.Ref)
+	if ks.Out == want.identity() {
+		m.cfg.Log.Error("the configured policy "+wasOut, "kind", k, "policy", c.Ref)
 		return nil, nil
 	}
 	return want, nil
 }
+
+// wasOut says why a policy that is there does not decide.
+const wasOut = "was rolled back or set aside before and does not decide; change the file or its parameters, or use: omx policy activate"
 
 // warm puts the policy to go back to in charge for a moment: the next one that
 // is used moves it to where it is kept warm.
@@ -206,26 +210,28 @@ func (m *Manager) use(ctx context.Context, k abi.Kind, p *Module) error {
 	if err := m.verify(p); err != nil {
 		return err
 	}
-	return m.decider.Use(ctx, k, decide.Policy{Name: p.Name, Code: p.Code, Params: p.Params})
+	return m.decider.Use(ctx, k, decide.Policy{Name: p.label(), Code: p.Code, Params: p.Params})
 }
 
 func (m *Manager) shadow(ctx context.Context, k abi.Kind, p *Module) error {
 	if err := m.verify(p); err != nil {
 		return err
 	}
-	return m.decider.Shadow(ctx, k, decide.Policy{Name: p.Name, Code: p.Code, Params: p.Params})
+	return m.decider.Shadow(ctx, k, decide.Policy{Name: p.label(), Code: p.Code, Params: p.Params})
 }
 
 // note takes what the decider has into the state.
 func (m *Manager) note(k abi.Kind) {
 	ks, st := m.state.kind(k), m.decider.Active(k)
+	if st.SetAside != "" && st.Generation != ks.Generation && ks.Active != nil {
+		ks.Out = ks.Active.identity()
+	}
 	name := func(l *decide.Loaded) *kept {
 		if l == nil || l.Digest == [32]byte{} {
 			return nil
 		}
-		digest := hex.EncodeToString(l.Digest[:])
 		for _, p := range []*kept{ks.Active, ks.Last, ks.Shadow} {
-			if p != nil && p.Digest == digest {
+			if p != nil && p.identity() == identityOf(l) {
 				return p
 			}
 		}
@@ -239,28 +245,57 @@ func (m *Manager) note(k abi.Kind) {
 	ks.Active, ks.Last, ks.Shadow, ks.Generation = name(&st.Active), name(st.LastGood), name(st.Shadow), st.Generation
 }
 
+func identityOf(l *decide.Loaded) string {
+	return identity(hex.EncodeToString(l.Digest[:]), string(l.Policy.Params))
+}
+
 // changed is what follows each change.
 func (m *Manager) changed(k abi.Kind) error {
 	m.note(k)
+	return m.save()
+}
+
+// save writes what decides, and removes what it no longer needs.
+func (m *Manager) save() error {
+	if err := m.state.write(m.cfg.Dir); err != nil {
+		return err
+	}
 	m.state.trim(m.cfg.Dir)
-	return m.state.write(m.cfg.Dir)
+	return nil
 }
 
 // Activate puts a policy in charge of a kind; the one before it stays warm.
 func (m *Manager) Activate(ctx context.Context, k abi.Kind, p *Module) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if err := m.use(ctx, k, p); err != nil {
+	return m.activate(ctx, k, p)
+}
+
+// activate leaves a policy as it is that decides already: to put it in charge
+// once more would lose its state, and the policy to go back to.
+func (m *Manager) activate(ctx context.Context, k abi.Kind, p *Module) error {
+	var err error
+	if m.decides(k, p) {
+		err = m.verify(p)
+	} else {
+		err = m.use(ctx, k, p)
+	}
+	if err != nil {
 		return err
 	}
 	m.state.kind(k).Out = ""
 	return m.kept(k, p)
 }
 
+func (m *Manager) decides(k abi.Kind, p *Module) bool {
+	a := m.decider.Active(k).Active
+	return identityOf(&a) == p.identity()
+}
+
 // kept keeps a module that was just given, with its signature.
 func (m *Manager) kept(k abi.Kind, p *Module) error {
 	if _, err := keep(m.cfg.Dir, p); err != nil {
-		return err
+		return fmt.Errorf("policy %s is in use, but must be given again after a restart: %w", p.label(), err)
 	}
 	return m.changed(k)
 }
@@ -293,10 +328,9 @@ func (m *Manager) Promote(ctx context.Context, k abi.Kind) error {
 	if err != nil {
 		return err
 	}
-	if err := m.use(ctx, k, p); err != nil {
+	if err := m.activate(ctx, k, p); err != nil {
 		return err
 	}
-	ks.Out = ""
 	return errors.Join(m.decider.Shadow(ctx, k, decide.Policy{}), m.changed(k))
 }
 
@@ -304,11 +338,11 @@ func (m *Manager) Promote(ctx context.Context, k abi.Kind) error {
 func (m *Manager) Rollback(k abi.Kind) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	out := m.decider.Active(k).Active.Digest
+	out := m.decider.Active(k).Active
 	if err := m.decider.Rollback(k); err != nil {
 		return err
 	}
-	m.state.kind(k).Out = hex.EncodeToString(out[:])
+	m.state.kind(k).Out = identityOf(&out)
 	return m.changed(k)
 }
 

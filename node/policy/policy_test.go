@@ -32,11 +32,23 @@ type rig struct {
 
 func newRig(t testing.TB, dir string, verify func(code, sig []byte) ([]string, error)) *rig {
 	t.Helper()
+	return newRigOf(t, dir, verify, func(string) error { return nil })
+}
+
+// newRigOf makes a rig whose host takes those policies only that are allowed.
+func newRigOf(t testing.TB, dir string, verify func(code, sig []byte) ([]string, error), allowed func(name string) error) *rig {
+	t.Helper()
 	host, err := wasm.NewHost(t.Context(), wasm.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{decider: decide.New(decide.Config{Load: decide.HostLoader(host, wasm.Limits{}, nil)})}
+	load := decide.HostLoader(host, wasm.Limits{}, nil)
+	r := &rig{decider: decide.New(decide.Config{Load: func(ctx context.Context, p decide.Policy) (decide.Module, error) {
+		if err := allowed(p.Name); err != nil {
+			return nil, err
+		}
+		return load(ctx, p)
+	}})}
 	t.Cleanup(func() {
 		if err := errors.Join(r.decider.Close(), host.Close(context.Background())); err != nil {
 			t.Error(err)

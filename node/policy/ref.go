@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -18,7 +19,8 @@ import (
 const (
 	maxModule    = 16 << 20 // bytes; the host's own limits are narrower
 	maxSignature = 64 << 10
-	maxFolder    = 64 // modules of a folder
+	maxFolder    = 64   // modules of a folder
+	maxName      = 1024 // bytes of a policy's name; most paths are far shorter
 )
 
 // SignatureSuffix is added to a module's path for that of its signatures.
@@ -37,6 +39,17 @@ type Module struct {
 
 // Digest is the SHA-256 of the module's bytes.
 func (m *Module) Digest() [32]byte { return sha256.Sum256(m.Code) }
+
+func (m *Module) identity() string {
+	d := m.Digest()
+	return identity(hex.EncodeToString(d[:]), string(m.Params))
+}
+
+// label is the name as it is kept and shown. It may come from anybody who gives
+// orders; of a long path the end tells most.
+func (m *Module) label() string {
+	return strings.ToValidUTF8(m.Name[max(len(m.Name)-maxName, 0):], "")
+}
 
 // Find reads what a reference names; dir is where modules are kept by digest,
 // "" for nowhere. A folder gives all its modules.
@@ -146,15 +159,21 @@ func readModule(path string) (m Module, err error) {
 }
 
 func readBounded(path string, most int64) ([]byte, error) {
-	st, err := os.Stat(path)
+	st, err := os.Stat(path) // before it is opened, which waits at a pipe
 	if err != nil {
 		return nil, err
 	}
 	if !st.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s is no regular file", path)
 	}
-	if st.Size() > most {
-		return nil, fmt.Errorf("%s has %d bytes, %d are allowed", path, st.Size(), most)
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
 	}
-	return os.ReadFile(path)
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, most+1)) // it may grow meanwhile
+	if err == nil && int64(len(b)) > most {
+		err = fmt.Errorf("%s has more than %d bytes, which are allowed", path, most)
+	}
+	return b, err
 }

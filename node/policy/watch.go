@@ -2,10 +2,9 @@ package policy
 
 import (
 	"context"
-	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
-	"time"
 
 	"omx/policies/abi"
 	"omx/wasm"
@@ -18,9 +17,24 @@ type file struct {
 	path   string
 	params []byte
 	ref    string
-	mtime  time.Time
-	size   int64
+	seen   stamp
 	bad    string // the last fault told
+}
+
+// stamp tells versions of a module and its signatures apart: these often arrive
+// a moment later. Zeros: it is not there.
+type stamp struct {
+	module, signature struct{ mtime, size int64 }
+}
+
+func stampOf(path string) (s stamp) {
+	if st, err := os.Stat(path); err == nil {
+		s.module.mtime, s.module.size = st.ModTime().UnixNano(), st.Size()
+	}
+	if st, err := os.Stat(path + SignatureSuffix); err == nil {
+		s.signature.mtime, s.signature.size = st.ModTime().UnixNano(), st.Size()
+	}
+	return s
 }
 
 // watch follows a configured reference if it is a file that may change.
@@ -30,7 +44,7 @@ func (m *Manager) watch(k abi.Kind, c Configured) {
 	if err != nil || st.IsDir() || pin != "" {
 		return
 	}
-	m.files = append(m.files, &file{kind: k, path: place, params: c.Params, ref: c.Ref, mtime: st.ModTime(), size: st.Size()})
+	m.files = append(m.files, &file{kind: k, path: place, params: c.Params, ref: c.Ref, seen: stampOf(place)})
 }
 
 // Event is a change that Poll found.
@@ -42,13 +56,12 @@ type Event struct {
 }
 
 // Poll looks after the policies: files that changed take effect, what failed is
-// replaced and told. It is called a few times a second.
+// replaced and told. It is called a few times a second, and takes as long as a
+// changed policy takes to compile; tell must not call the Manager.
 func (m *Manager) Poll(ctx context.Context, tell func(Event)) {
-	if err := m.decider.Repair(ctx); err != nil {
-		tell(Event{Err: err})
-	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.repair(ctx, tell)
 	for _, k := range Kinds {
 		m.aside(k, tell)
 	}
@@ -57,13 +70,26 @@ func (m *Manager) Poll(ctx context.Context, tell func(Event)) {
 	}
 }
 
-// aside notices that the decider has put a failing policy out of charge.
-func (m *Manager) aside(k abi.Kind, tell func(Event)) {
-	st, ks := m.decider.Active(k), m.state.kind(k)
-	if st.SetAside == "" || ks.Active == nil || ks.Active.Digest == hex.EncodeToString(st.Active.Digest[:]) {
+// repair tells a fault once, and not each time that it is met.
+func (m *Manager) repair(ctx context.Context, tell func(Event)) {
+	err := m.decider.Repair(ctx)
+	if err == nil {
+		m.fault = ""
 		return
 	}
-	ks.Out = ks.Active.Digest
+	if m.fault != err.Error() {
+		m.fault = err.Error()
+		tell(Event{Err: err})
+	}
+}
+
+// aside notices that the decider has put a failing policy out of charge.
+func (m *Manager) aside(k abi.Kind, tell func(Event)) {
+	st := m.decider.Active(k)
+	if st.SetAside == "" || m.told[k] == st.Generation {
+		return
+	}
+	m.told[k] = st.Generation
 	err := fmt.Errorf("policy %s failed too often and is set aside; %s decides until another is activated", st.SetAside, st.Active.Name)
 	if werr := m.changed(k); werr != nil {
 		err = fmt.Errorf("%w; %w", err, werr)
@@ -74,27 +100,29 @@ func (m *Manager) aside(k abi.Kind, tell func(Event)) {
 // reload takes a changed file into use. A version that cannot be used leaves
 // the one before it deciding, and is told once.
 func (m *Manager) reload(ctx context.Context, f *file, tell func(Event)) {
-	st, err := os.Stat(f.path)
-	if err == nil && st.ModTime().Equal(f.mtime) && st.Size() == f.size {
+	now := stampOf(f.path)
+	if now == f.seen {
 		return
 	}
-	var p *Module
+	f.seen = now
+	p, err := m.find(f.ref, f.kind)
+	known := false
 	if err == nil {
-		f.mtime, f.size = st.ModTime(), st.Size()
-		if p, err = m.find(f.ref, f.kind); err == nil {
-			p.Params = f.params
-			if err = m.use(ctx, f.kind, p); err == nil {
-				m.state.kind(f.kind).Out = ""
-				err = m.kept(f.kind, p)
-			}
+		p.Params = f.params
+		known = m.decides(f.kind, p)
+		if m.state.kind(f.kind).Out == p.identity() {
+			err = errors.New("it " + wasOut) // the same bytes once more
+		} else {
+			err = m.activate(ctx, f.kind, p)
 		}
 	}
-	if err == nil {
+	switch {
+	case err == nil:
 		f.bad = ""
-		tell(Event{Kind: f.kind, Name: p.Name, Digest: p.Digest()})
-		return
-	}
-	if f.bad != err.Error() {
+		if !known {
+			tell(Event{Kind: f.kind, Name: p.label(), Digest: p.Digest()})
+		}
+	case f.bad != err.Error():
 		f.bad = err.Error()
 		tell(Event{Kind: f.kind, Name: f.path, Err: fmt.Errorf("policy not changed; the one before it goes on deciding: %w", err)})
 	}
