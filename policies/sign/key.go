@@ -27,6 +27,10 @@ const (
 	maxName = 64       // bytes of a signer's name
 )
 
+// idBytes is enough to tell keys apart; whether one is trusted is decided by all
+// of it.
+const idBytes = 8
+
 // Key signs.
 type Key struct{ private ed25519.PrivateKey }
 
@@ -71,7 +75,7 @@ func (p Public) String() string { return pubWord + " " + base64.StdEncoding.Enco
 // ID names the key, in 16 hexadecimal digits.
 func (p Public) ID() string {
 	sum := sha256.Sum256(p.key)
-	return hex.EncodeToString(sum[:8])
+	return hex.EncodeToString(sum[:idBytes])
 }
 
 // line is one that says something.

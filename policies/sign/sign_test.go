@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 // aKey is a key that is the same in each run.
@@ -49,6 +50,12 @@ func TestVerify(t *testing.T) {
 		"signed again":   {anyOf, "a modulE", sign(t, []byte("a modulE"), sign(t, code, nil, ann), ann), []string{"Ann"}, ""},
 		"rubbish":        {anyOf, "a module", []byte("omx-sig-1 rubbish"), nil, "line 1 is not"},
 		"cut":            {anyOf, "a module", sign(t, code, nil, ann)[:60], nil, "cut off or mistyped"},
+		"comments only":  {anyOf, "a module", []byte("# nobody yet\n"), nil, "not signed"},
+		"one is old":     {anyOf, "a modulE", sign(t, []byte("a modulE"), sign(t, code, nil, bob), ann), []string{"Ann"}, ""},
+		"all, one old":   {"require all\n" + anyOf, "a modulE", sign(t, []byte("a modulE"), sign(t, code, nil, bob), ann), []string{"Ann"}, "changed after Bob B. signed it"},
+		"put together":   {anyOf, "a modulE", append(sign(t, code, nil, ann), sign(t, []byte("a modulE"), nil, ann)...), []string{"Ann"}, ""},
+		"no key's id":    {anyOf, "a module", []byte(strings.Replace(string(sign(t, code, nil, ann)), ann.Public().ID(), "\x1b[2J\x1b[31mtrusted", 1)), nil, "line 1 is not"},
+		"many unknown":   {bob.Public().String(), "a module", sign(t, code, nil, eve, ann, aKey(t, 4), aKey(t, 5), aKey(t, 6)), nil, ", and 2 more, and none"},
 		"comment, blank": {"# who may sign\n\n" + anyOf, "a module", append([]byte("# by\n\n"), sign(t, code, nil, ann)...), []string{"Ann"}, ""},
 	} {
 		trust, err := ParseTrust([]byte(c.trust))
@@ -104,10 +111,17 @@ func TestKeys(t *testing.T) {
 			t.Errorf("%.20q was taken for a key", bad)
 		}
 	}
-	for _, bad := range []string{"", "require all", "require some\n" + k.Public().String(), "omx-pub-1 AAAA Ann", strings.Repeat(k.Public().String()+"\n", maxKeys+1)} {
+	for _, bad := range []string{"", "require all", "require some\n" + k.Public().String(), "omx-pub-1 AAAA Ann",
+		"require all\nrequire any\n" + k.Public().String(), k.Public().String() + " Ann\n" + k.Public().String() + " Bob\n",
+		strings.Repeat(k.Public().String()+"\n", maxKeys+1)} {
 		if _, err := ParseTrust([]byte(bad)); err == nil {
 			t.Errorf("%.40q was taken for trust", bad)
 		}
+	}
+	// A name is cut between letters.
+	trust, err := ParseTrust([]byte(k.Public().String() + " x" + strings.Repeat("ö", maxName)))
+	if err != nil || !utf8.ValidString(trust.signers[0].name) || len(trust.signers[0].name) > maxName {
+		t.Errorf("%v, %v", trust.signers, err)
 	}
 	if _, err := NewKey(strings.NewReader("short")); err == nil {
 		t.Error("made a key of 5 bytes")

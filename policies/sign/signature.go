@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -47,7 +48,7 @@ func parseSignatures(file []byte) (list []signature, err error) {
 		return nil, fmt.Errorf("read signatures: %w", err)
 	}
 	for _, l := range all {
-		if len(l.words) != 3 || l.words[0] != sigWord || len(l.words[1]) != 16 || len(list) == maxKeys {
+		if len(l.words) != 3 || l.words[0] != sigWord || !isID(l.words[1]) || len(list) == maxKeys {
 			return nil, fmt.Errorf("read signatures: line %d is not %s KEYID BASE64: sign the policy again", l.number, sigWord)
 		}
 		b, err := decode(l.words[2], ed25519.SignatureSize)
@@ -57,6 +58,13 @@ func parseSignatures(file []byte) (list []signature, err error) {
 		list = append(list, signature{l.words[1], b})
 	}
 	return list, nil
+}
+
+// isID tells whether a word can name a key. It comes from whoever wrote the file
+// and is shown to people, so nothing but digits may pass.
+func isID(s string) bool {
+	b, err := hex.DecodeString(s)
+	return err == nil && len(b) == idBytes && s == strings.ToLower(s)
 }
 
 // Trust says whose signatures count.
@@ -71,9 +79,10 @@ type signer struct {
 }
 
 // ParseTrust reads a trust file: lines of "omx-pub-1 BASE64 NAME", and "require
-// all" or "require any", which is the default.
+// all" or "require any", which is the default, at most once.
 func ParseTrust(text []byte) (Trust, error) {
 	var t Trust
+	required := false
 	all, err := lines(text)
 	if err != nil {
 		return t, fmt.Errorf("read trust: %w", err)
@@ -81,7 +90,10 @@ func ParseTrust(text []byte) (Trust, error) {
 	for _, l := range all {
 		switch {
 		case len(l.words) == 2 && l.words[0] == "require" && (l.words[1] == "all" || l.words[1] == "any"):
-			t.all = l.words[1] == "all"
+			if required {
+				return t, fmt.Errorf("read trust: line %d says again what is required: leave one line", l.number)
+			}
+			required, t.all = true, l.words[1] == "all"
 			continue
 		case len(l.words) < 2 || l.words[0] != pubWord || len(t.signers) == maxKeys:
 			return t, fmt.Errorf("read trust: line %d is not %s BASE64 NAME, or require all, or require any", l.number, pubWord)
@@ -94,7 +106,10 @@ func ParseTrust(text []byte) (Trust, error) {
 		if s.name == "" {
 			s.name = s.key.ID()
 		}
-		s.name = s.name[:min(len(s.name), maxName)]
+		s.name = strings.ToValidUTF8(s.name[:min(len(s.name), maxName)], "")
+		if slices.ContainsFunc(t.signers, func(o signer) bool { return o.key.key.Equal(s.key.key) }) {
+			return t, fmt.Errorf("read trust: line %d names a key that is there already, and one person would count as two: remove it", l.number)
+		}
 		t.signers = append(t.signers, s)
 	}
 	if len(t.signers) == 0 {
@@ -106,37 +121,63 @@ func ParseTrust(text []byte) (Trust, error) {
 // Verify says who of those trusted has signed a module; the error says why that
 // is not enough.
 func (t Trust) Verify(code, file []byte) (names []string, err error) {
-	if len(file) == 0 {
-		return nil, errors.New("it is not signed, and a signature is required: sign it with: omx policy sign")
-	}
 	list, err := parseSignatures(file)
 	if err != nil {
 		return nil, err
 	}
+	if len(list) == 0 {
+		return nil, errors.New("it is not signed, and a signature is required: sign it with: omx policy sign")
+	}
 	text := message(code)
 	var missing, changed []string
 	for _, s := range t.signers {
-		i := slices.IndexFunc(list, func(sig signature) bool { return sig.id == s.key.ID() })
-		switch {
-		case i < 0:
-			missing = append(missing, s.name)
-		case !ed25519.Verify(s.key.key, text, list[i].bytes):
+		switch tried, ok := s.signed(text, list); {
+		case ok:
+			names = append(names, s.name)
+		case tried:
 			changed = append(changed, s.name)
 		default:
-			names = append(names, s.name)
+			missing = append(missing, s.name)
 		}
 	}
 	switch {
+	case len(names) > 0 && !t.all: // one is enough, whatever others signed before
+		return names, nil
 	case len(changed) > 0:
 		return names, fmt.Errorf("it was changed after %s signed it: get the signed file, or have it signed again", strings.Join(changed, ", "))
 	case len(names) == 0:
-		var ids []string
-		for _, s := range list {
-			ids = append(ids, s.id)
-		}
-		return nil, fmt.Errorf("it is signed by %s, and none of these keys is trusted", strings.Join(ids, ", "))
-	case t.all && len(missing) > 0:
+		return nil, fmt.Errorf("it is signed by %s, and none of these keys is trusted", ids(list))
+	case len(missing) > 0:
 		return names, fmt.Errorf("the signature of %s is missing, and all are required", strings.Join(missing, ", "))
 	}
 	return names, nil
+}
+
+// signed tells whether there is a signature by this key, and one that holds:
+// files put together from several may have an older one too.
+func (s signer) signed(text []byte, list []signature) (tried, ok bool) {
+	id := s.key.ID()
+	for _, sig := range list {
+		if sig.id == id {
+			tried = true
+			if ed25519.Verify(s.key.key, text, sig.bytes) {
+				return true, true
+			}
+		}
+	}
+	return tried, false
+}
+
+// maxShown keys are listed in a message.
+const maxShown = 3
+
+func ids(list []signature) string {
+	var shown []string
+	for _, s := range list[:min(len(list), maxShown)] {
+		shown = append(shown, s.id)
+	}
+	if more := len(list) - len(shown); more > 0 {
+		shown = append(shown, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(shown, ", ")
 }
