@@ -46,6 +46,8 @@ var (
 	descMemory   = desc("memory_bytes", "Memory of the policy's instances.", policyLabels...)
 	descGen      = desc("generation", "How often what decides was changed.", "kind")
 	descShadow   = desc("shadow_total", "Decisions of the shadow beside the policy in charge.", "kind", "result")
+	descRecords  = desc("records_total", "Decisions, outcomes and events taken for the journal.")
+	descLost     = desc("records_lost_total", "Those of them that are not on disk: it was too slow, or failed.")
 	descBuiltin  = desc("builtin_decisions_total", "Decisions that the built-in rule took.", "kind")
 )
 
@@ -55,7 +57,7 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 
 // Describe implements prometheus.Collector.
 func (policyCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descStatus, descFaults, descTraps, descDiscards, descFuel, descSeconds, descMemory, descGen, descShadow, descBuiltin} {
+	for _, d := range []*prometheus.Desc{descStatus, descFaults, descTraps, descDiscards, descFuel, descSeconds, descMemory, descGen, descShadow, descBuiltin, descRecords, descLost} {
 		ch <- d
 	}
 }
@@ -88,6 +90,11 @@ func (c policyCollector) Collect(ch chan<- prometheus.Metric) {
 		counter(descShadow, st.Agreed, kind, "agreed")
 		counter(descShadow, st.Differed, kind, "differed")
 		counter(descBuiltin, st.Builtin, kind)
+	}
+	if c.n.recorder != nil {
+		st := c.n.recorder.Stats()
+		counter(descRecords, st.Records)
+		counter(descLost, st.Lost)
 	}
 }
 

@@ -193,6 +193,7 @@ func (n *Node) Start(ctx context.Context) error {
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	n.cancel = cancel
 	n.wg.Go(func() { n.refresh(run) })
+	n.wg.Go(func() { n.pollPolicies(run) })
 	n.keepRecording(run)
 	n.wg.Go(func() {
 		if err := n.monitor.Run(run); err != nil {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -18,7 +17,6 @@ import (
 	"omx/node/events"
 	"omx/node/policy"
 	"omx/policies/abi"
-	"omx/policies/sign"
 	"omx/wasm"
 )
 
@@ -43,13 +41,9 @@ func (n *Node) openPolicies() (err error) {
 		Clock: func() int64 { return int64(time.Since(n.born)) }, AdmitClosed: n.cfg.AdmitClosed})
 	c := policy.Config{Dir: filepath.Join(n.cfg.Data, "policies"), Log: n.log}
 	if n.cfg.PolicyTrust != "" {
-		b, err := os.ReadFile(n.cfg.PolicyTrust)
+		trust, err := policy.ReadTrust(n.cfg.PolicyTrust)
 		if err != nil {
-			return fmt.Errorf("read trust file: %w", err)
-		}
-		trust, err := sign.ParseTrust(b)
-		if err != nil {
-			return fmt.Errorf("trust file %s: %w", n.cfg.PolicyTrust, err)
+			return err
 		}
 		c.Verify = trust.Verify
 	}

@@ -8,17 +8,32 @@ import (
 )
 
 const (
-	// refreshEvery is how often this node samples its own load and looks after
-	// its policies. Requests sent since are counted on top, so this bounds the
-	// error by what finishes in between.
+	// refreshEvery is how often this node samples its own load. Requests sent since
+	// are counted on top, so this bounds the error by what finishes in between.
 	refreshEvery = 250 * time.Millisecond
+	// pollEvery is how often files of policies are looked at, and how soon one that
+	// crashed has a spare again.
+	pollEvery = 250 * time.Millisecond
 	// saveEvery is how often the catalog goes to disk: after a crash the node
 	// starts with what it knew then.
 	saveEvery = time.Minute
 )
 
-// refresh keeps what this node says of itself true, and its policies fresh,
-// until ctx ends.
+// pollPolicies keeps policies fresh until ctx ends, beside refresh: a module of
+// the size that Go makes takes a second to compile.
+func (n *Node) pollPolicies(ctx context.Context) {
+	for tick := time.NewTicker(pollEvery); ; {
+		n.policies.Poll(ctx, n.policyEvent)
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			tick.Stop()
+			return
+		}
+	}
+}
+
+// refresh keeps what this node says of itself true until ctx ends.
 func (n *Node) refresh(ctx context.Context) {
 	tick, save := time.NewTicker(refreshEvery), time.NewTicker(saveEvery)
 	defer tick.Stop()
@@ -26,7 +41,6 @@ func (n *Node) refresh(ctx context.Context) {
 	ticked := catalog.Micros(0)
 	for {
 		n.publishSelf()
-		n.policies.Poll(ctx, n.policyEvent)
 		if now := n.now(); now-ticked >= 1e6 {
 			n.decider.Tick(now)
 			ticked = now

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"omx/node/files"
 	"omx/wasm"
 )
 
@@ -86,7 +87,7 @@ func writeBuilt(e *env, out string, p *openPolicy) error {
 
 // complete adds to a module what its project says of it.
 func (s *source) complete(e *env, code []byte, lim wasm.Limits) ([]byte, error) {
-	meta, err := readBounded(filepath.Join(s.dir, metadataFile), maxMetadata)
+	meta, err := files.ReadBounded(filepath.Join(s.dir, metadataFile), maxMetadata)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 	case err != nil:

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"omx/node/files"
 	"omx/policies/abi"
 )
 
@@ -56,19 +57,19 @@ type rawCase struct {
 
 // loadCases reads a file of cases, or all of a folder that end in .json.
 func loadCases(path string) ([]policyCase, error) {
-	files := []string{path}
+	list := []string{path}
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, fmt.Errorf("read samples: %w", err)
 	}
 	if info.IsDir() {
-		if files, err = filepath.Glob(filepath.Join(path, "*.json")); err != nil || len(files) == 0 {
+		if list, err = filepath.Glob(filepath.Join(path, "*.json")); err != nil || len(list) == 0 {
 			return nil, fmt.Errorf("read samples: %s holds no .json file", path)
 		}
 	}
 	var all []policyCase
-	for _, file := range files {
-		b, err := readBounded(file, maxCaseFile)
+	for _, file := range list {
+		b, err := files.ReadBounded(file, maxCaseFile)
 		if err != nil {
 			return nil, fmt.Errorf("read samples: %w", err)
 		}
@@ -81,20 +82,6 @@ func loadCases(path string) ([]policyCase, error) {
 		}
 	}
 	return all, nil
-}
-
-// readBounded reads a file that must not be longer than limit.
-func readBounded(file string, limit int64) ([]byte, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err == nil && int64(len(b)) > limit {
-		err = fmt.Errorf("%s is longer than %d bytes", file, limit)
-	}
-	return b, err
 }
 
 // parseCases reads a JSON list of cases. Unknown names are errors, and so is

@@ -7,9 +7,14 @@ import (
 	"path/filepath"
 	"strings"
 
+	"omx/node/files"
 	"omx/policies/rules"
 	"omx/wasm"
 )
+
+// maxRules bounds the rules before they are read: what comes of more would be
+// refused.
+const maxRules = 1 << 20
 
 type policyCompileCmd struct {
 	File string `arg:"" help:"Rules (.toml); policies/RULES.md explains them." type:"path"`
@@ -17,7 +22,7 @@ type policyCompileCmd struct {
 }
 
 func (c *policyCompileCmd) Run(e *env) error {
-	text, err := os.ReadFile(c.File)
+	text, err := files.ReadBounded(c.File, maxRules)
 	if err != nil {
 		return fmt.Errorf("read rules: %w", err)
 	}

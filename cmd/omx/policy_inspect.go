@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 
+	"omx/node/files"
 	"omx/policies/abi"
 	"omx/wasm"
 )
@@ -48,7 +49,7 @@ type carriedSample struct {
 // Run shows a module whether or not a node would take it; only what is no module
 // at all is an error.
 func (c *policyInspectCmd) Run(e *env) error {
-	code, err := readBounded(c.File, largestModule)
+	code, err := files.ReadBounded(c.File, largestModule)
 	if err != nil {
 		return fmt.Errorf("read policy: %w", err)
 	}

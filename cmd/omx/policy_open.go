@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"omx/node/files"
 	"omx/policies/abi"
 	"omx/wasm"
 )
@@ -29,7 +30,7 @@ type openPolicy struct {
 }
 
 func (f *policyFile) open(e *env) (*openPolicy, error) {
-	code, err := readBounded(f.File, largestModule)
+	code, err := files.ReadBounded(f.File, largestModule)
 	if err != nil {
 		return nil, fmt.Errorf("read policy: %w", err)
 	}

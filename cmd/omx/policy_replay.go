@@ -15,6 +15,7 @@ import (
 
 	"omx/node/decide"
 	"omx/node/decide/journal"
+	"omx/node/files"
 	"omx/policies"
 	"omx/policies/abi"
 	"omx/wasm"
@@ -127,7 +128,11 @@ func (p *replayPolicies) use(kind abi.Kind) error {
 		if code, ok = policies.Builtin(name); !ok {
 			return fmt.Errorf("there is no built-in policy %q; see: omx policy list", name)
 		}
-	} else if code, err = readBounded(p.cmd.Policy, largestModule); err != nil {
+	} else if code, err = files.ReadBounded(p.cmd.Policy, largestModule); errors.Is(err, fs.ErrNotExist) {
+		if code, ok = policies.Builtin(p.cmd.Policy); !ok {
+			return fmt.Errorf("%s: no such file, and no built-in policy of that name; see: omx policy list", p.cmd.Policy)
+		}
+	} else if err != nil {
 		return fmt.Errorf("read policy: %w", err)
 	}
 	if p.module, err = p.compile(p.cmd.Policy, code); err != nil {
@@ -203,7 +208,7 @@ func (p *replayPolicies) find(name string, digest [32]byte) ([]byte, error) {
 		return nil, nil
 	}
 	file := filepath.Join(p.cmd.Modules, name+".wasm")
-	code, err := readBounded(file, largestModule)
+	code, err := files.ReadBounded(file, largestModule)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil

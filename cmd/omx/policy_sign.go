@@ -9,11 +9,12 @@ import (
 	"os"
 	"strings"
 
+	"omx/node/files"
 	"omx/node/policy"
 	"omx/policies/sign"
 )
 
-// maxKeyFile bounds keys, trust files and signatures before they are read.
+// maxKeyFile bounds keys and signatures before they are read.
 const maxKeyFile = 64 << 10
 
 type policyKeygenCmd struct {
@@ -38,6 +39,7 @@ func (c *policyKeygenCmd) Run(e *env) error {
 	}
 	_, err = f.Write(k.Marshal())
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		os.Remove(c.Out) // a part of a key is none
 		return fmt.Errorf("write key: %w", err)
 	}
 	fmt.Fprintf(e.stdout, "%s\n", k.Public())
@@ -51,7 +53,7 @@ type policySignCmd struct {
 }
 
 func (c *policySignCmd) Run(e *env) error {
-	text, err := readBounded(c.Key, maxKeyFile)
+	text, err := files.ReadBounded(c.Key, maxKeyFile)
 	if err != nil {
 		return fmt.Errorf("read key: %w", err)
 	}
@@ -67,7 +69,7 @@ func (c *policySignCmd) Run(e *env) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.File, err)
 	}
-	if err := os.WriteFile(c.File+policy.SignatureSuffix, sig, 0o644); err != nil {
+	if err := files.Write(c.File+policy.SignatureSuffix, 0o644, sig); err != nil {
 		return fmt.Errorf("write signature: %w", err)
 	}
 	fmt.Fprintf(e.stdout, "%s%s: sha256 %x, signed by key %s\n", c.File, policy.SignatureSuffix, sha256.Sum256(code), k.Public().ID())
@@ -80,13 +82,9 @@ type policyVerifyCmd struct {
 }
 
 func (c *policyVerifyCmd) Run(e *env) error {
-	text, err := readBounded(c.Trust, maxKeyFile)
+	trust, err := policy.ReadTrust(c.Trust)
 	if err != nil {
-		return fmt.Errorf("read trust file: %w", err)
-	}
-	trust, err := sign.ParseTrust(text)
-	if err != nil {
-		return fmt.Errorf("%s: %w", c.Trust, err)
+		return err
 	}
 	code, sig, err := readSigned(c.File)
 	if err != nil {
@@ -102,10 +100,10 @@ func (c *policyVerifyCmd) Run(e *env) error {
 
 // readSigned reads a module and its signatures, nil if there are none.
 func readSigned(file string) (code, sig []byte, err error) {
-	if code, err = readBounded(file, largestModule); err != nil {
+	if code, err = files.ReadBounded(file, largestModule); err != nil {
 		return nil, nil, fmt.Errorf("read policy: %w", err)
 	}
-	sig, err = readBounded(file+policy.SignatureSuffix, maxKeyFile)
+	sig, err = files.ReadBounded(file+policy.SignatureSuffix, maxKeyFile)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, fmt.Errorf("read signatures: %w", err)
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"omx/node/files"
 	"omx/policies"
 )
 
@@ -54,7 +55,7 @@ func findSource(dir string) (source, error) {
 
 // moduleName is the last part of the name of a Go module; empty if it has none.
 func moduleName(file string) string {
-	b, err := readBounded(file, maxMetadata)
+	b, err := files.ReadBounded(file, maxMetadata)
 	if err != nil {
 		return ""
 	}
@@ -100,7 +101,7 @@ func (s *source) compile(e *env, timeout time.Duration) ([]byte, error) {
 		return nil, fmt.Errorf("build policy: %s: %w", program, err)
 	}
 	e.stderr.Write(said.b) // warnings
-	code, err := readBounded(out, largestModule)
+	code, err := files.ReadBounded(out, largestModule)
 	if err != nil {
 		return nil, fmt.Errorf("build policy: %w", err)
 	}

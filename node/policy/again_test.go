@@ -136,7 +136,7 @@ func TestNothingIsLeft(t *testing.T) {
 	dir := t.TempDir()
 	file := write(t, filepath.Join(t.TempDir(), "p.wasm"), code(t, "random"), 0)
 	r := newRig(t, dir, nil)
-	r.start(t, "nearest")
+	r.start(t, write(t, filepath.Join(t.TempDir(), "q.wasm"), code(t, "nearest"), 0))
 	r.activate(t, abi.Route, file, "")
 	if err := r.Rollback(abi.Route); err != nil {
 		t.Fatal(err)

@@ -1,12 +1,14 @@
 package policy
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 
 	"omx/node/decide"
@@ -196,7 +198,8 @@ func (m *Manager) verify(p *Module) error {
 	if m.cfg.Verify == nil || p.builtin {
 		return nil
 	}
-	if code, ok := policies.Builtin(p.Name); ok && string(code) == string(p.Code) {
+	name, _, _ := strings.Cut(p.Name, "@"+digestPrefix)
+	if code, ok := policies.Builtin(name); ok && bytes.Equal(code, p.Code) {
 		return nil
 	}
 	if _, err := m.cfg.Verify(p.Code, p.Signature); err != nil {

@@ -302,7 +302,8 @@ func TestDamage(t *testing.T) {
 		dir := t.TempDir()
 		r := newRig(t, dir, nil)
 		r.start(t, "")
-		for _, p := range []string{"nearest", "random"} {
+		file := write(t, filepath.Join(t.TempDir(), "random.wasm"), code(t, "random"), 0)
+		for _, p := range []string{"nearest", file} {
 			if err := r.Activate(t.Context(), abi.Route, r.find(t, p)); err != nil {
 				t.Fatal(err)
 			}

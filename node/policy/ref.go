@@ -5,13 +5,13 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"omx/node/files"
 	"omx/policies"
 )
 
@@ -70,6 +70,9 @@ func Find(ref, dir string) ([]Module, error) {
 	}
 	if d := list[0].Digest(); hex.EncodeToString(d[:]) != pin {
 		return nil, fmt.Errorf("policy %s has sha256 %x and not the pinned %s: put the right file there, or correct the pin", place, d, pin)
+	}
+	if list[0].builtin {
+		list[0].Name = ref // so that a later version's built-in policy of that name does not follow it
 	}
 	return list, nil
 }
@@ -148,32 +151,15 @@ func findAll(folder string) (list []Module, err error) {
 
 func readModule(path string) (m Module, err error) {
 	m.Name = path
-	if m.Code, err = readBounded(path, maxModule); err != nil {
+	if st, err := os.Stat(path); err == nil && !st.Mode().IsRegular() {
+		return m, fmt.Errorf("read policy: %s is no regular file", path) // to open a pipe would wait
+	}
+	if m.Code, err = files.ReadBounded(path, maxModule); err != nil {
 		return m, fmt.Errorf("read policy: %w", err)
 	}
-	m.Signature, err = readBounded(path+SignatureSuffix, maxSignature)
+	m.Signature, err = files.ReadBounded(path+SignatureSuffix, maxSignature)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return m, fmt.Errorf("read signature: %w", err)
 	}
 	return m, nil
-}
-
-func readBounded(path string, most int64) ([]byte, error) {
-	st, err := os.Stat(path) // before it is opened, which waits at a pipe
-	if err != nil {
-		return nil, err
-	}
-	if !st.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is no regular file", path)
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, most+1)) // it may grow meanwhile
-	if err == nil && int64(len(b)) > most {
-		err = fmt.Errorf("%s has more than %d bytes, which are allowed", path, most)
-	}
-	return b, err
 }

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -14,6 +15,8 @@ import (
 	"strings"
 	"time"
 
+	"omx/node/files"
+	"omx/policies"
 	"omx/policies/abi"
 )
 
@@ -22,6 +25,10 @@ type kept struct {
 	Name   string `json:"name"`
 	Digest string `json:"digest"` // SHA-256, hexadecimal; the module is <digest>.wasm
 	Params string `json:"params,omitempty"`
+
+	// Builtin policies are chosen by name: after an upgrade, that of the new
+	// version decides.
+	Builtin bool `json:"builtin,omitempty"`
 }
 
 func (k *kept) identity() string { return identity(k.Digest, k.Params) }
@@ -71,7 +78,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // readState gives an empty state and an error if the file is damaged.
 func readState(dir string) (*state, error) {
 	s := &state{Kinds: map[string]*kindState{}}
-	b, err := readBounded(filepath.Join(dir, stateFile), maxState)
+	b, err := files.ReadBounded(filepath.Join(dir, stateFile), maxState)
 	if errors.Is(err, fs.ErrNotExist) {
 		return s, nil
 	}
@@ -88,6 +95,9 @@ func readState(dir string) (*state, error) {
 	}
 	for name, k := range read.Kinds {
 		if _, ok := abi.ParseKind(name); ok && k != nil {
+			for _, p := range []*kept{k.Active, k.Last, k.Shadow} {
+				p.upgrade()
+			}
 			s.Kinds[name] = k
 		}
 	}
@@ -100,7 +110,7 @@ func (s *state) write(dir string) error {
 		return fmt.Errorf("write policy state: %w", err)
 	}
 	b := fmt.Sprintf("%08x\n%s", crc32.Checksum(body, castagnoli), body)
-	if err := writeFile(dir, stateFile, []byte(b)); err != nil {
+	if err := files.Write(filepath.Join(dir, stateFile), 0o600, []byte(b)); err != nil {
 		return fmt.Errorf("write policy state: %w", err)
 	}
 	return nil
@@ -110,9 +120,11 @@ func (s *state) write(dir string) error {
 func keep(dir string, m *Module) (*kept, error) {
 	digest := m.Digest()
 	k := &kept{Name: m.label(), Digest: hex.EncodeToString(digest[:]), Params: string(m.Params)}
+	code, ok := policies.Builtin(k.Name)
+	k.Builtin = ok && bytes.Equal(code, m.Code)
 	file := k.Digest + ".wasm"
 	if _, err := find(digestPrefix+k.Digest, dir); err != nil {
-		if err := writeFile(dir, file, m.Code); err != nil {
+		if err := files.Write(filepath.Join(dir, file), 0o600, m.Code); err != nil {
 			return nil, fmt.Errorf("keep policy: %w", err)
 		}
 	} else {
@@ -120,15 +132,29 @@ func keep(dir string, m *Module) (*kept, error) {
 		os.Chtimes(filepath.Join(dir, file), time.Time{}, time.Now())
 	}
 	if m.Signature != nil {
-		if err := writeFile(dir, file+SignatureSuffix, m.Signature); err != nil {
+		if err := files.Write(filepath.Join(dir, file+SignatureSuffix), 0o600, m.Signature); err != nil {
 			return nil, fmt.Errorf("keep policy: %w", err)
 		}
 	}
 	return k, nil
 }
 
+// upgrade takes the built-in policy of this version for one of another.
+func (k *kept) upgrade() {
+	if k == nil || !k.Builtin {
+		return
+	}
+	code, ok := policies.Builtin(k.Name)
+	if k.Builtin = ok; ok {
+		k.Digest = fmt.Sprintf("%x", sha256.Sum256(code))
+	}
+}
+
 // module reads a kept policy back.
 func (k *kept) module(dir string) (*Module, error) {
+	if code, ok := policies.Builtin(k.Name); k.Builtin && ok {
+		return &Module{Name: k.Name, Code: code, Params: []byte(k.Params)}, nil
+	}
 	list, err := find(digestPrefix+k.Digest, dir)
 	if err != nil {
 		return nil, err
@@ -171,42 +197,10 @@ func (s *state) trim(dir string) {
 	}
 }
 
-const tempSuffix = ".tmp"
-
 // clearTemp removes what a crash left half written.
 func clearTemp(dir string) {
-	files, _ := filepath.Glob(filepath.Join(dir, "*"+tempSuffix))
-	for _, f := range files {
+	left, _ := filepath.Glob(filepath.Join(dir, "*"+files.TempSuffix))
+	for _, f := range left {
 		os.Remove(f)
 	}
-}
-
-// writeFile replaces a file so that after a crash there is the old one or the
-// new one, whole.
-func writeFile(dir, name string, b []byte) (err error) {
-	f, err := os.CreateTemp(dir, name+".*"+tempSuffix)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			os.Remove(f.Name())
-		}
-	}()
-	_, err = f.Write(b)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err = os.Rename(f.Name(), filepath.Join(dir, name)); err != nil {
-		return err
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	d.Sync() // some file systems cannot sync a folder; checksum and digests cover that
-	return d.Close()
 }
