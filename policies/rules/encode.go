@@ -63,19 +63,36 @@ const (
 	blockEmpty = 0x40
 )
 
-// code is a sequence of instructions.
-type code []byte
+// code is a sequence of instructions; steps is the fuel they take: one each, and
+// as the host counts, divSteps for a division.
+type code struct {
+	bytes []byte
+	steps int
+}
+
+const divSteps = 4
 
 // op adds an instruction with unsigned operands.
 func (c *code) op(op byte, operands ...uint32) {
-	*c = append(*c, op)
+	c.steps++
+	if op >= opDivS64 && op <= opRemS64+1 {
+		c.steps += divSteps - 1
+	}
+	c.bytes = append(c.bytes, op)
 	for _, v := range operands {
-		*c = unsigned(*c, v)
+		c.bytes = unsigned(c.bytes, v)
 	}
 }
 
-func (c *code) i32(v int32) { *c = signed(append(*c, opConst32), int64(v)) }
-func (c *code) i64(v int64) { *c = signed(append(*c, opConst64), v) }
+func (c *code) i32(v int32) {
+	c.op(opConst32)
+	c.bytes = signed(c.bytes, int64(v))
+}
+
+func (c *code) i64(v int64) {
+	c.op(opConst64)
+	c.bytes = signed(c.bytes, v)
+}
 
 // access is a load or store of so many bytes.
 func (c *code) access(op byte, bytes, offset int) {

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"fmt"
 	"math"
 	"math/bits"
 
@@ -122,8 +123,13 @@ func field32(out *code, name string) {
 	}
 }
 
+// maxRowSteps bounds the fuel of a row: a policy gets 1000 for each. With more, it
+// would pass on a few nodes, where what it gets beside makes up for it, and be
+// stopped on many.
+const maxRowSteps = 1000
+
 // routeBody scores every row that no filter drops, in one pass.
-func (c *compiler) routeBody(drops []*node, score *node, fallback abi.Status) *body {
+func (c *compiler) routeBody(drops []*node, score *node, fallback abi.Status) (*body, error) {
 	c.begin()
 	var out code
 	check(&out)
@@ -134,7 +140,7 @@ func (c *compiler) routeBody(drops []*node, score *node, fallback abi.Status) *b
 	out.i64(int64(abi.Pack(abi.NoCandidate, 0)))
 	out.op(opReturn)
 	out.op(opEnd)
-	field32(&out, "stride")
+	c.stride(&out)
 	out.op(opSet, stride)
 	// header + count × (stride + 4) must not be more than the view.
 	out.op(opGet, count)
@@ -167,6 +173,7 @@ func (c *compiler) routeBody(drops []*node, score *node, fallback abi.Status) *b
 	out.op(opSet, best)
 	c.hoist(&out, false)
 
+	before := out.steps
 	out.op(opLoop, blockEmpty)
 	out.op(opBlock, blockEmpty) // left when the row is dropped
 	c.hoist(&out, true)
@@ -205,6 +212,9 @@ func (c *compiler) routeBody(drops []*node, score *node, fallback abi.Status) *b
 	out.op(opLtU32)
 	out.op(opBrIf, 0)
 	out.op(opEnd)
+	if n := out.steps - before; n > maxRowSteps {
+		return nil, fmt.Errorf("the rules take %d units of fuel a row, %d are allowed: leave some terms or filters out", n, maxRowSteps)
+	}
 
 	out.op(opGet, pick)
 	out.i32(-1)
@@ -215,7 +225,19 @@ func (c *compiler) routeBody(drops []*node, score *node, fallback abi.Status) *b
 	out.op(opEnd)
 	out.op(opGet, pick)
 	out.op(opExtendU)
-	return &body{c.types, out}
+	return &body{c.types, out}, nil
+}
+
+// stride pushes the length of a row, and refuses rows that end before what is
+// read: behind them lies the next one.
+func (c *compiler) stride(out *code) {
+	field32(out, "stride")
+	out.i32(int32(c.reach))
+	out.op(opLtU32)
+	out.op(opIf, blockEmpty)
+	refuse(out)
+	out.op(opEnd)
+	field32(out, "stride")
 }
 
 // clamped pushes a score: no less than 0, and not the one that keeps a row out.
@@ -247,7 +269,7 @@ func (c *compiler) admitBody(list []verdict, otherwise abi.Answer) *body {
 	out.op(opSet, row)
 	// The row must be there.
 	field32(&out, "header")
-	field32(&out, "stride")
+	c.stride(&out)
 	out.op(opAdd32)
 	out.op(opGet, length)
 	out.op(opGtU32)

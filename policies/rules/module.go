@@ -22,7 +22,7 @@ func (b *body) bytes() []byte {
 		i = j
 	}
 	out := append(unsigned(nil, n), runs...)
-	return append(append(out, b.code...), opEnd)
+	return append(append(out, b.code.bytes...), opEnd)
 }
 
 // area is where views lie: behind nothing, as there is no data, but not at 0.

@@ -59,7 +59,10 @@ type Policy struct {
 	Module []byte
 }
 
-var namePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]*$`)
+var (
+	namePattern  = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]*$`)
+	paramPattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+)
 
 // Compile turns rules into a policy module. An error says what is wrong and what
 // to do, in one line.
@@ -121,7 +124,11 @@ func Compile(text []byte) (*Policy, error) {
 }
 
 func (c *compiler) checkParam(name string, v int64) error {
-	if _, ok := lookup(name); ok || functions[name] != 0 || keywords[name] {
+	if !paramPattern.MatchString(name) {
+		return fmt.Errorf("params: %.80q cannot be told from an expression: use letters, digits and _", name)
+	}
+	_, figure := lookup(name)
+	if _, function := functions[name]; figure || function || keywords[name] {
 		return fmt.Errorf("params: %s is the name of a figure already; choose another", name)
 	}
 	if v < -math.MaxUint32 || v > math.MaxUint32 {
@@ -171,7 +178,7 @@ func (c *compiler) route(f *file) (*body, error) {
 		}
 		sum = n
 	}
-	return c.routeBody(when, sum, fallback), nil
+	return c.routeBody(when, sum, fallback)
 }
 
 // admit compiles rules in their order.
@@ -219,6 +226,9 @@ func answer(action string, wait float64, reason int64) (abi.Answer, error) {
 	}
 	if wait > 0 && a != abi.Shed {
 		return 0, fmt.Errorf("wait belongs to answer = \"shed\", not to %q", action)
+	}
+	if wait > 0 && wait < 0.1 {
+		return 0, fmt.Errorf("wait is %v s: it counts in tenths, 0.1 at the least", wait)
 	}
 	if a == abi.Shed && wait == 0 {
 		wait = 1

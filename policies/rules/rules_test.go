@@ -165,6 +165,9 @@ func TestErrors(t *testing.T) {
 		"kind = \"route\"\n[params]\nrtt = 1":                                         `rtt is the name of a figure`,
 		"kind = \"admit\"\n[[rule]]\nwhen = \"true\"\nanswer = \"alow\"":              `did you mean allow?`,
 		"kind = \"admit\"\n[[rule]]\nwhen = \"true\"\nanswer = \"allow\"\nwait = 3.0": `wait belongs to`,
+		"kind = \"route\"\n[params]\nrand = 1":                                        `choose another`,
+		"kind = \"route\"\n[params]\n\"per-request\" = 1":                             `use letters, digits`,
+		"kind = \"admit\"\n[[rule]]\nwhen = \"true\"\nanswer = \"shed\"\nwait = 0.05": `0.1 at the least`,
 		score("queud"):                            `score 1: "queud" is not known; did you mean queued?`,
 		score("rtt +"):                            `ends too early`,
 		score("rtt rtt"):                          `"rtt" is not expected at character 5`,
@@ -187,6 +190,49 @@ func TestErrors(t *testing.T) {
 		p, err := rules.Compile([]byte(text))
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%.80q: %v, %v; want %q", text, p, err, want)
+		}
+	}
+}
+
+// Rules that compile are not stopped for want of fuel, on however many nodes.
+func TestFuelOfManyRows(t *testing.T) {
+	compiled, refused := 0, 0
+	for n := 20; n <= 34; n++ {
+		value := strings.Repeat("rand()%7+", n) + "1"
+		text := fmt.Sprintf("kind = \"route\"\n[[score]]\nvalue = %q\n", value)
+		if _, err := rules.Compile([]byte(text)); err != nil {
+			if !strings.Contains(err.Error(), "units of fuel a row") {
+				t.Fatal(err)
+			}
+			refused++
+			continue
+		}
+		compiled++
+		decide(t, load(t, text), abi.Route, abi.Header{}, make([]abi.Row, abi.MaxRows))
+	}
+	if compiled == 0 || refused == 0 {
+		t.Errorf("%d compiled, %d refused: the bound was not met", compiled, refused)
+	}
+}
+
+// Rows shorter than what is read are no view: behind them lies the next row.
+func TestShortRows(t *testing.T) {
+	for _, c := range []struct {
+		kind abi.Kind
+		text string
+	}{
+		{abi.Route, "kind = \"route\"\n[[score]]\nvalue = \"sentSince\"\n"},
+		{abi.Admit, "kind = \"admit\"\n[[rule]]\nwhen = \"sentSince > 1\"\nanswer = \"queue\"\n"},
+	} {
+		i := load(t, c.text)
+		s := abi.Shape{Kind: c.kind, Rows: 1, Stride: abi.PartSize}
+		b, err := i.View(c.kind, s.Size())
+		if err != nil {
+			t.Fatal(err)
+		}
+		put(b, &s, abi.Header{}, make([]abi.Row, 1))
+		if a, _, err := i.Call(c.kind, len(b), 1); err != nil || a.Status() != abi.BadRequest {
+			t.Errorf("%v: %v, %v", c.kind, a.Status(), err)
 		}
 	}
 }
