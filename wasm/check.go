@@ -41,8 +41,8 @@ const (
 	timedCalls  = 32
 )
 
-// Check loads a module, has it decide on sample views of 1, 8 and 64 rows and
-// reports. clock tells the time since any moment and may be nil. The error is
+// Check loads a module, has it decide on sample views of 1, 8, 64 and the
+// most rows and reports. clock tells the time since any moment and may be nil. The error is
 // the one that Load gives, and the report then holds what was found before it.
 func Check(ctx context.Context, code []byte, lim Limits, clock func() time.Duration) (Report, error) {
 	rep := Report{Bytes: len(code), Imports: []string{}}
@@ -70,7 +70,7 @@ func Check(ctx context.Context, code []byte, lim Limits, clock func() time.Durat
 			continue
 		}
 		rep.Kinds = append(rep.Kinds, d.kind.String())
-		for _, rows := range []int{1, 8, 64} {
+		for _, rows := range []int{1, 8, 64, rowsOf(d.kind, abi.MaxRows)} {
 			if rows > rowsOf(d.kind, rows) {
 				break
 			}

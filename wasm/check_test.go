@@ -26,7 +26,7 @@ func TestCheck(t *testing.T) {
 		len(rep.Imports) != 0 || rep.Pages != 1 || rep.MaxPages < 17 {
 		t.Errorf("report %+v", rep)
 	}
-	if len(rep.Samples) != 3 {
+	if len(rep.Samples) != 4 {
 		t.Fatalf("samples %+v", rep.Samples)
 	}
 	for n, rows := range []int{1, 8, 64} {

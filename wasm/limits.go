@@ -31,7 +31,7 @@ const (
 
 	// A replication decision weighs each model at each node, once in a while.
 	// The built-in ones take up to 176 for each pair (2026-11).
-	fuelPlan     = 1_000_000
+	fuelPlan     = 2_000_000
 	fuelPerPair  = 200
 	mostFuelPlan = 20_000_000
 

@@ -64,10 +64,14 @@ const selfTestRows = 3
 
 // rowsOf is how many rows a sample view of a kind can have, up to most.
 func rowsOf(k abi.Kind, most int) int {
-	if k == abi.Admit {
+	switch k {
+	case abi.Admit:
 		return min(most, 1)
+	case abi.Replicate:
+		return min(most, abi.MaxNodes)
+	default:
+		return most
 	}
-	return most
 }
 
 // selfTest has the policy decide once per kind, so that one that cannot is

@@ -23,7 +23,10 @@ func TestRun(t *testing.T) {
 		if s.Note != "" {
 			t.Errorf("%s by %s: %s", s.Name, s.Variant, s.Note)
 		}
-		if sum.Wall.Median <= 0 || sum.Allocs.Median >= 1 {
+		// They are those of the process: with thousands of rows so few decisions are
+		// made in this time that one by the runtime shows.
+		most := max(1, sum.Wall.Median/float64(20*time.Microsecond))
+		if sum.Wall.Median <= 0 || sum.Allocs.Median >= most {
 			t.Errorf("%s by %s: %v ns, %v allocations", s.Name, s.Variant, sum.Wall.Median, sum.Allocs.Median)
 		}
 	}

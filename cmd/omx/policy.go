@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
 	"text/tabwriter"
 	"time"
 
@@ -32,15 +31,15 @@ type policyCmd struct {
 }
 
 type policyCheckCmd struct {
-	File        string `arg:"" help:"Policy module (.wasm)." type:"path"`
+	File        string `arg:"" help:"Policy module (.wasm), or the name of a built-in one."`
 	PolicyLarge bool   `help:"Allow the size of modules that Go makes: 8 MiB of code, 16 MiB of memory."`
 	JSON        bool   `help:"Print JSON."`
 }
 
 func (c *policyCheckCmd) Run(e *env) error {
-	code, err := os.ReadFile(c.File)
+	code, err := readPolicy(c.File)
 	if err != nil {
-		return fmt.Errorf("read policy: %w", err)
+		return err
 	}
 	began := time.Now()
 	report, err := wasm.Check(e.ctx, code, wasm.Limits{Large: c.PolicyLarge}, func() time.Duration { return time.Since(began) })

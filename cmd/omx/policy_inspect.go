@@ -8,13 +8,12 @@ import (
 	"fmt"
 	"strings"
 
-	"omx/node/files"
 	"omx/policies/abi"
 	"omx/wasm"
 )
 
 type policyInspectCmd struct {
-	File  string `arg:"" help:"Policy module (.wasm), also one that a node refuses." type:"path"`
+	File  string `arg:"" help:"Policy module (.wasm), also one that a node refuses, or the name of a built-in one."`
 	Large bool   `name:"policy-large" help:"Allow modules of the size that Go makes."`
 	JSON  bool   `help:"Print JSON."`
 }
@@ -49,9 +48,9 @@ type carriedSample struct {
 // Run shows a module whether or not a node would take it; only what is no module
 // at all is an error.
 func (c *policyInspectCmd) Run(e *env) error {
-	code, err := files.ReadBounded(c.File, largestModule)
+	code, err := readPolicy(c.File)
 	if err != nil {
-		return fmt.Errorf("read policy: %w", err)
+		return err
 	}
 	shape, err := readShape(code)
 	if err != nil {

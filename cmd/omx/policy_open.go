@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"strings"
 
-	"omx/node/files"
+	"omx/node/policy"
 	"omx/policies/abi"
 	"omx/wasm"
 )
@@ -14,9 +14,21 @@ import (
 // largestModule is the largest file that is read: the host takes none above it.
 const largestModule = 16 << 20
 
+// readPolicy reads a module, a file or a built-in one by its name.
+func readPolicy(ref string) ([]byte, error) {
+	list, err := policy.Find(ref, "")
+	if err != nil {
+		return nil, err
+	}
+	if len(list) != 1 {
+		return nil, fmt.Errorf("policy %s is a folder: name one of its modules", ref)
+	}
+	return list[0].Code, nil
+}
+
 // policyFile are the flags of commands that run a module on this machine.
 type policyFile struct {
-	File  string   `arg:"" help:"Policy module (.wasm)." type:"path"`
+	File  string   `arg:"" help:"Policy module (.wasm), or the name of a built-in one."`
 	Large bool     `name:"policy-large" help:"Allow modules of the size that Go makes."`
 	Param []string `help:"Parameter of the policy, key=value; repeat it for more." placeholder:"KEY=VALUE"`
 }
@@ -30,9 +42,9 @@ type openPolicy struct {
 }
 
 func (f *policyFile) open(e *env) (*openPolicy, error) {
-	code, err := files.ReadBounded(f.File, largestModule)
+	code, err := readPolicy(f.File)
 	if err != nil {
-		return nil, fmt.Errorf("read policy: %w", err)
+		return nil, err
 	}
 	p, err := openModule(e.ctx, f.File, code, wasm.Limits{Large: f.Large})
 	if err != nil {

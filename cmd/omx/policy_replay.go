@@ -23,7 +23,7 @@ import (
 
 type policyReplayCmd struct {
 	Log        string   `required:"" help:"Decisions that a node recorded: its folder of them, or a file from there." placeholder:"PATH" type:"path"`
-	Policy     string   `help:"Policy that is to decide, a module (.wasm) or builtin:NAME. Default: those that decided." placeholder:"FILE|builtin:NAME"`
+	Policy     string   `help:"Policy that is to decide, a module (.wasm) or the name of a built-in one. Default: those that decided." placeholder:"POLICY"`
 	Modules    string   `help:"Folder of the modules that decided, SHA256.wasm; a node keeps one. Not needed for built-in ones." placeholder:"DIR" type:"path"`
 	Kind       string   `help:"Only decisions of this kind: admit, route or replicate." enum:",admit,route,replicate" default:""`
 	Param      []string `help:"Parameter of the policy, key=value; repeat it for more." placeholder:"KEY=VALUE"`
@@ -122,18 +122,9 @@ type replayPolicies struct {
 
 // use loads the policy of the command line.
 func (p *replayPolicies) use(kind abi.Kind) error {
-	var code []byte
-	var err error
-	if name, ok := strings.CutPrefix(p.cmd.Policy, "builtin:"); ok {
-		if code, ok = policies.Builtin(name); !ok {
-			return fmt.Errorf("there is no built-in policy %q; see: omx policy list", name)
-		}
-	} else if code, err = files.ReadBounded(p.cmd.Policy, largestModule); errors.Is(err, fs.ErrNotExist) {
-		if code, ok = policies.Builtin(p.cmd.Policy); !ok {
-			return fmt.Errorf("%s: no such file, and no built-in policy of that name; see: omx policy list", p.cmd.Policy)
-		}
-	} else if err != nil {
-		return fmt.Errorf("read policy: %w", err)
+	code, err := readPolicy(p.cmd.Policy)
+	if err != nil {
+		return err
 	}
 	if p.module, err = p.compile(p.cmd.Policy, code); err != nil {
 		return err
