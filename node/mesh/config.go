@@ -31,6 +31,9 @@ type Config struct {
 	// MaxRequests bounds requests that peers have open here, all together;
 	// default 1024, and 200 of one peer.
 	MaxRequests int
+	// KeepStreams is how many idle request streams are kept per peer for the next
+	// requests; default 16, -1 none.
+	KeepStreams int
 	// Pool bounds the connections; MaxConns defaults to 100 or the number of
 	// peers, whichever is more, and may not be less than that number.
 	Pool PoolConfig
@@ -49,6 +52,7 @@ func (c *Config) setDefaults() {
 	}
 	def(&c.Silence, 3*time.Second)
 	def(&c.MaxRequests, 1024)
+	def(&c.KeepStreams, defaultKeep)
 	def(&c.Pool.MaxConns, max(defaultMaxConns, len(c.Peers)))
 	c.Pool.setDefaults()
 	if c.Now == nil {

@@ -6,10 +6,12 @@ import (
 	"io"
 )
 
+// A stream begins with a tag and the version. On a request stream one request
+// follows another, each after the answer to the one before.
 const (
 	tagControl = 'C'
 	tagRequest = 'R'
-	version    = 1
+	version    = 2
 
 	prefaceLen = 2
 	headerLen  = 5
@@ -95,6 +97,17 @@ func (f *frameReader) next() (kind, []byte, error) {
 	body := f.buf[f.pos+headerLen : f.pos+headerLen+int(n) : f.pos+headerLen+int(n)]
 	f.pos += headerLen + int(n)
 	return k, body, nil
+}
+
+// idle says that nothing is left over from the frames that were read.
+func (f *frameReader) idle() bool { return f.pos == f.end }
+
+// began takes the first byte of the next frame, which somebody else has read.
+func (f *frameReader) began(first byte) {
+	if cap(f.buf) > keepBuffer {
+		f.buf = make([]byte, readBuffer)
+	}
+	f.buf[0], f.pos, f.end = first, 0, 1
 }
 
 // fill reads until n unread bytes are buffered.

@@ -30,6 +30,14 @@ const (
 	requestTimeout = 30 * time.Second // whole request: 4 MiB at 1.2 Mbit/s
 	openTimeout    = 5 * time.Second  // waiting for a stream credit
 
+	// A request stream that has served is kept for the next request: opening one
+	// costs twice the round trip's processor time. The asking end gives it up well
+	// before the answering end does, so that a request never meets an end.
+	defaultKeep = 16 // idle ones per peer
+	keepFor     = 20 * time.Second
+	keepServed  = 3 * keepFor
+	keepBuffer  = 64 << 10 // bytes; a larger buffer is not kept with its stream
+
 	backoffMin = 250 * time.Millisecond
 	backoffMax = 10 * time.Second
 	// stableAfter is how long a connection must have lived to count as good:

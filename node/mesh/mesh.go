@@ -209,9 +209,23 @@ func (m *Mesh) tick() {
 		select {
 		case <-t.C:
 			m.pool.Tick(m.cfg.Now())
+			m.expireStreams(time.Now())
 		case <-m.ctx.Done():
 			return
 		}
+	}
+}
+
+// expireStreams closes request streams that nobody needs any more.
+func (m *Mesh) expireStreams(now time.Time) {
+	m.mu.Lock()
+	links := make([]*link, 0, len(m.sessions))
+	for _, s := range m.sessions {
+		links = append(links, s.link)
+	}
+	m.mu.Unlock()
+	for _, l := range links {
+		l.kept.expire(now)
 	}
 }
 
@@ -247,7 +261,7 @@ func (m *Mesh) accept(s network.Stream) {
 	case tag == tagControl:
 		m.runSession(p, s, r, false)
 	case tag == tagRequest:
-		m.serve(p, s, r)
+		m.serveStream(p, s, r)
 	default:
 		_ = s.Reset()
 	}

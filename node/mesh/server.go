@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
@@ -17,24 +18,74 @@ type ServerStream struct {
 	s       network.Stream
 	request []byte
 	buf     []byte
-	ended   bool
+	ended   atomic.Bool // the answer's last frame was sent
 }
 
-// serve runs one request of a peer.
-func (m *Mesh) serve(p *listed, s network.Stream, r *frameReader) {
-	_ = s.SetReadDeadline(time.Now().Add(requestTimeout))
-	k, payload, err := r.next()
-	if err != nil || k != kindRequest {
-		_ = s.Reset()
-		if err == nil || errors.Is(err, ErrProtocol) {
-			m.log.Warn("refused a request", "peer", p.id, "why", err)
+// serveStream answers one request after another, until the peer ends the stream
+// or has not used it for keepServed.
+func (m *Mesh) serveStream(p *listed, s network.Stream, r *frameReader) {
+	for {
+		_ = s.SetReadDeadline(time.Now().Add(requestTimeout))
+		k, payload, err := r.next()
+		if err == nil && (k != kindRequest || !r.idle()) {
+			err = fmt.Errorf("%w: frame kind %d in place of a request", ErrProtocol, k)
 		}
-		return
+		if err != nil {
+			_ = s.Reset()
+			if errors.Is(err, ErrProtocol) {
+				m.log.Warn("refused a request", "peer", p.id, "why", err)
+			}
+			return
+		}
+		first, ok := m.serve(p, &ServerStream{s: s, request: payload})
+		if !ok {
+			return
+		}
+		r.began(first)
 	}
-	st := &ServerStream{s: s, request: payload}
+}
+
+// serve answers one request. It returns with the first byte of the next one, or
+// with false when none will come.
+func (m *Mesh) serve(p *listed, st *ServerStream) (first byte, ok bool) {
+	// During an answer the peer sends nothing: whatever comes, or an end, cancels.
+	// Afterwards it is the next request.
+	ctx, cancel := context.WithCancel(m.ctx)
+	watched := make(chan bool, 1)
+	_ = st.s.SetReadDeadline(time.Time{})
+	go func() {
+		var one [1]byte
+		n, _ := st.s.Read(one[:])
+		if !st.ended.Load() {
+			cancel()
+		}
+		first = one[0]
+		watched <- n == 1
+	}()
+	m.answer(ctx, p, st)
+	complete, cancelled := st.ended.Load(), ctx.Err() != nil
+	cancel()
+	if complete && !cancelled {
+		_ = st.s.SetReadDeadline(time.Now().Add(keepServed))
+		if <-watched {
+			return first, true
+		}
+		_ = st.s.Close()
+		return 0, false
+	}
+	if complete {
+		_ = st.s.Close() // what was written is still sent
+	} else {
+		_ = st.s.Reset()
+	}
+	<-watched // which either has ended
+	return 0, false
+}
+
+// answer has the handler serve a request if there is room for one more.
+func (m *Mesh) answer(ctx context.Context, p *listed, st *ServerStream) {
 	if !m.admit(p) {
 		st.Refuse(&RefusedError{Code: CodeBusy, RetryAfter: time.Second, Message: "too many requests of peers are open here"})
-		_ = s.Close()
 		return
 	}
 	defer func() {
@@ -44,26 +95,7 @@ func (m *Mesh) serve(p *listed, s network.Stream, r *frameReader) {
 	if e := m.pool.find(p.id); e != nil && e.hold() {
 		defer e.unhold()
 	}
-
-	// The client sends nothing more: whatever comes, or an end, cancels.
-	ctx, cancel := context.WithCancel(m.ctx)
-	watched := make(chan struct{})
-	_ = s.SetReadDeadline(time.Time{})
-	go func() {
-		defer close(watched)
-		var one [1]byte
-		_, _ = s.Read(one[:])
-		cancel()
-	}()
 	m.handler.Serve(ctx, p.id, st)
-	cancel()
-	if st.ended {
-		_ = s.CloseWrite()
-	} else {
-		_ = s.Reset()
-	}
-	_ = s.CloseRead() // ends the watch
-	<-watched
 }
 
 // admit counts one more request, unless the peer or all peers have enough.
@@ -120,7 +152,14 @@ func (s *ServerStream) Fail(e *FailedError) {
 	s.end()
 }
 
-func (s *ServerStream) end() { s.ended = s.flush() == nil }
+// end is noted first: the peer may send its next request before the write that
+// completes this one has returned.
+func (s *ServerStream) end() {
+	s.ended.Store(true)
+	if s.flush() != nil {
+		s.ended.Store(false)
+	}
+}
 
 func (s *ServerStream) flush() error {
 	_ = s.s.SetWriteDeadline(time.Now().Add(writeTimeout))

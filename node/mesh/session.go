@@ -14,7 +14,10 @@ import (
 )
 
 // link is a connection as the pool keeps it.
-type link struct{ conn network.Conn }
+type link struct {
+	conn network.Conn
+	kept kept
+}
 
 func (l *link) Close() error { return l.conn.Close() }
 func (l *link) Closed() bool { return l.conn.IsClosed() }
@@ -124,7 +127,7 @@ func (m *Mesh) inUse(p *listed) bool {
 
 // runSession speaks on a control stream until it fails.
 func (m *Mesh) runSession(p *listed, stream network.Stream, r *frameReader, dialed bool) {
-	s := &session{m: m, peer: p, link: &link{stream.Conn()}, stream: stream, dialed: dialed, wake: make(chan struct{}, 1)}
+	s := &session{m: m, peer: p, link: &link{conn: stream.Conn()}, stream: stream, dialed: dialed, wake: make(chan struct{}, 1)}
 	if !m.adopt(s) {
 		_ = s.link.Close()
 		return

@@ -5,10 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
 	"time"
-
-	"github.com/libp2p/go-libp2p/core/network"
 
 	"omx/node/catalog"
 )
@@ -20,13 +17,13 @@ const writeTimeout = 10 * time.Second
 // Stream is the asking end of one request. It is used by one goroutine.
 type Stream struct {
 	ctx     context.Context
-	s       network.Stream
+	s       *requestStream
 	entry   *Entry[*link]
-	reader  *frameReader
+	most    int // streams that are kept
 	trailer []byte
 	end     error // what the last frame said, once it has come
 	stop    func() bool
-	close   sync.Once
+	closed  bool
 }
 
 // Open sends a request to a connected peer. The end of ctx cancels it, there as
@@ -43,7 +40,7 @@ func (m *Mesh) Open(ctx context.Context, id catalog.NodeID, request []byte) (*St
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
-	s, err := sendRequest(ctx, e.Conn().conn, request)
+	s, err := e.Conn().send(ctx, request)
 	if err != nil {
 		e.Release()
 		if ctx.Err() != nil {
@@ -51,32 +48,27 @@ func (m *Mesh) Open(ctx context.Context, id catalog.NodeID, request []byte) (*St
 		}
 		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
-	st := &Stream{ctx: ctx, s: s, entry: e, reader: newFrameReader(s)}
+	st := &Stream{ctx: ctx, s: s, entry: e, most: m.cfg.KeepStreams}
 	st.stop = context.AfterFunc(ctx, func() { _ = s.Reset() })
 	return st, nil
 }
 
-func sendRequest(ctx context.Context, c network.Conn, request []byte) (network.Stream, error) {
-	octx, cancel := context.WithTimeout(ctx, openTimeout)
-	defer cancel()
-	s, err := c.NewStream(octx)
-	if err != nil {
-		return nil, err
-	}
+// send writes a request to a kept stream, or a new one.
+func (l *link) send(ctx context.Context, request []byte) (*requestStream, error) {
 	b := make([]byte, 0, prefaceLen+headerLen+len(request))
 	b = append(b, tagRequest, version)
 	b = appendFrame(b, kindRequest, request)
-	for len(b) > 0 && err == nil {
-		n := min(len(b), writeChunk)
-		_ = s.SetWriteDeadline(time.Now().Add(writeTimeout))
-		_, err = s.Write(b[:n])
-		b = b[n:]
+	if s := l.kept.take(time.Now()); s != nil && s.write(b[prefaceLen:]) == nil {
+		return s, nil
 	}
+	octx, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
+	n, err := l.conn.NewStream(octx)
 	if err != nil {
-		_ = s.Reset()
 		return nil, err
 	}
-	return s, nil
+	s := &requestStream{Stream: n, reader: newFrameReader(n)}
+	return s, s.write(b)
 }
 
 // Next returns the next piece of the answer; its text is valid until the
@@ -87,7 +79,7 @@ func (s *Stream) Next() (Token, error) {
 		if s.end != nil {
 			return Token{}, s.end
 		}
-		k, payload, err := s.reader.next()
+		k, payload, err := s.s.reader.next()
 		if err != nil {
 			return Token{}, s.lost(err)
 		}
@@ -132,13 +124,16 @@ func (s *Stream) Trailer() []byte { return s.trailer }
 
 // Close ends the request; if the answer is not complete, it is cancelled.
 func (s *Stream) Close() {
-	s.close.Do(func() {
-		s.stop()
-		if s.end != nil {
-			_ = s.s.Close()
-		} else {
-			_ = s.s.Reset()
-		}
-		s.entry.Release()
-	})
+	if s.closed {
+		return
+	}
+	s.closed = true
+	switch {
+	case !s.stop(): // ctx has ended, and reset it
+	case s.end == nil || errors.Is(s.end, ErrProtocol) || !s.s.reader.idle():
+		_ = s.s.Reset()
+	case !s.entry.Conn().kept.put(s.s, s.most, time.Now()):
+		_ = s.s.Stream.Close()
+	}
+	s.entry.Release()
 }
