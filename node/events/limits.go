@@ -6,6 +6,7 @@ const (
 	DefaultQueue = 1024
 	// MaxQueue bounds what one subscriber may ask for: 6 MiB with both buffers.
 	MaxQueue = 1 << 16
-	// MaxSubscribers bounds the work of one Emit; a node has about five.
-	MaxSubscribers = 64
+	// MaxSubscribers bounds the work of one Emit, and the goroutines that handle
+	// events, one a subscriber; a node has about five.
+	MaxSubscribers = 50
 )

@@ -89,22 +89,21 @@ func BenchmarkRequest(b *testing.B) {
 func BenchmarkRequestDialled(b *testing.B) {
 	kc, ks := newKey(b), newKey(b)
 	server := startPeer(b, Config{Key: ks, Peers: []string{"/p2p/" + idOf(b, kc).String()}})
-	client := startPeer(b, Config{Key: kc, Peers: []string{"/p2p/" + server.ID().String()}}) // nothing dials by itself
+	client := startPeer(b, Config{Key: kc, Peers: []string{"/p2p/" + server.ID().String()}, // nothing dials by itself
+		Pool: PoolConfig{RetryMin: 1, RetryMax: 1}})
 	client.host.swarm.Peerstore().AddAddrs(server.peer, server.host.swarm.ListenAddresses(), time.Hour)
-	peer := client.gater.peers[server.peer]
 	request := string(make([]byte, 256))
 	b.ReportAllocs()
 	for b.Loop() {
-		done := make(chan struct{})
-		go func() {
-			_ = client.dial(peer)
-			close(done)
-		}()
-		client.await(b, "connected", func() bool { return client.Has(server.ID()) })
+		e, err := client.pool.Get(b.Context(), server.ID())
+		if err != nil {
+			b.Fatal(err)
+		}
+		e.Release()
 		if _, err := ask(b.Context(), client.Mesh, server.ID(), request); err != nil {
 			b.Fatal(err)
 		}
 		client.pool.Remove(server.ID())
-		<-done
+		<-client.freed[server.peer]
 	}
 }

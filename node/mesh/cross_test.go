@@ -3,6 +3,8 @@ package mesh
 import (
 	"testing"
 	"time"
+
+	"omx/node/catalog"
 )
 
 // Two nodes that dial each other end up with one connection that both use, and
@@ -17,9 +19,16 @@ func TestCrossingDials(t *testing.T) {
 			a := startPeer(t, Config{Key: ka, Listen: []string{la}, Peers: []string{lb + "/p2p/" + idb.String()}})
 			b := startPeer(t, Config{Key: kb, Listen: []string{lb}, Peers: []string{la + "/p2p/" + ida.String()}})
 			if !delayed { // both dial now, whatever the keepers do
-				pa, pb := a.gater.peers[b.peer], b.gater.peers[a.peer]
-				a.wg.Go(func() { _ = a.dial(pa) })
-				b.wg.Go(func() { _ = b.dial(pb) })
+				for _, ask := range []struct {
+					m  *Mesh
+					id catalog.NodeID
+				}{{a.Mesh, idb}, {b.Mesh, ida}} {
+					ask.m.wg.Go(func() {
+						if e, err := ask.m.pool.Get(ask.m.ctx, ask.id); err == nil {
+							e.Release()
+						}
+					})
+				}
 			}
 			deadline := time.Now().Add(20 * time.Second)
 			for good := 0; good < 5; { // answers in a row, both ways, over half a second

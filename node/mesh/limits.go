@@ -38,8 +38,10 @@ const (
 	keepServed  = 3 * keepFor
 	keepBuffer  = 64 << 10 // bytes; a larger buffer is not kept with its stream
 
-	backoffMin = 250 * time.Millisecond
-	backoffMax = 10 * time.Second
+	// yieldDial is how long the node with the larger identity waits before its
+	// first dial, so that of two nodes' dials few cross.
+	yieldDial = 250 * time.Millisecond
+	fullWait  = 10 * time.Second // before looking for room in a full pool again
 	// stableAfter is how long a connection must have lived to count as good:
 	// before that, losing it lengthens the wait for the next dial.
 	stableAfter = 10 * time.Second

@@ -38,6 +38,7 @@ type Mesh struct {
 	peer    peer.ID
 	host    *host
 	gater   *gater
+	byID    map[catalog.NodeID]*listed
 	pool    *Pool[*link]
 	observe Observer
 	handler Handler
@@ -88,15 +89,16 @@ func New(cfg Config, observe Observer, handler Handler) (*Mesh, error) {
 		return nil, fmt.Errorf("%d peers are listed, but the pool keeps only %d connections; raise the limit or list fewer", len(peers), cfg.Pool.MaxConns)
 	}
 	m := &Mesh{cfg: cfg, log: cfg.Log, id: id, peer: pid, observe: observe, handler: handler, gater: &gater{peers: peers},
-		sessions: map[peer.ID]*session{}, freed: map[peer.ID]chan struct{}{}, coord: NewCoordinate(),
+		sessions: map[peer.ID]*session{}, freed: map[peer.ID]chan struct{}{}, byID: map[catalog.NodeID]*listed{}, coord: NewCoordinate(),
 		record: catalog.NodeInfo{ID: id}, requests: make(chan struct{}, cfg.MaxRequests)}
 	if m.host, err = newHost(key, pid, m.gater, cfg.ListenUDP); err != nil {
 		return nil, fmt.Errorf("create mesh host: %w", err)
 	}
-	m.pool = NewPool[*link](cfg.Pool, nil)
+	m.pool = NewPool(cfg.Pool, m.connect)
 	m.ctx, m.cancel = context.WithCancel(context.Background())
-	for p := range peers {
-		m.freed[p] = make(chan struct{}, 1)
+	for id, p := range peers {
+		m.freed[id] = make(chan struct{}, 1)
+		m.byID[p.id] = p
 	}
 	return m, nil
 }
@@ -259,7 +261,7 @@ func (m *Mesh) accept(s network.Stream) {
 			m.log.Warn("refused a stream", "peer", p.id, "why", err)
 		}
 	case tag == tagControl:
-		m.runSession(p, s, r, false)
+		_ = m.newSession(p, s, false).run(r) // the observer has been told
 	case tag == tagRequest:
 		m.serveStream(p, s, r)
 	default:

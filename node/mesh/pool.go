@@ -38,6 +38,8 @@ type PoolConfig struct {
 	IdleTimeout time.Duration // an unused connection is closed after this; default 30 s
 	SweepEvery  time.Duration // how often idle ones are looked for; default 30 s
 	DialTimeout time.Duration // one dial; default 5 s
+	RetryMin    time.Duration // least wait between two dials of a peer, doubled each time; default 250 ms
+	RetryMax    time.Duration // most; default 10 s
 }
 
 func (c *PoolConfig) setDefaults() {
@@ -46,6 +48,8 @@ func (c *PoolConfig) setDefaults() {
 	def(&c.IdleTimeout, 30*time.Second)
 	def(&c.SweepEvery, 30*time.Second)
 	def(&c.DialTimeout, 5*time.Second)
+	def(&c.RetryMin, 250*time.Millisecond)
+	def(&c.RetryMax, 10*time.Second)
 	c.MaxConns = min(c.MaxConns, 1<<16)
 	c.MaxRequests = min(c.MaxRequests, outMask)
 }
@@ -67,6 +71,7 @@ type Pool[C Conn] struct {
 	mu       sync.Mutex
 	entries  []*Entry[C] // dense, for the sweep and the search for a victim
 	calls    map[catalog.NodeID]*call
+	retries  map[catalog.NodeID]retry
 	reserved int // slots promised to dials
 	swept    int64
 	closed   bool
@@ -92,6 +97,7 @@ func NewPool[C Conn](cfg PoolConfig, dial func(context.Context, catalog.NodeID) 
 		seed:    maphash.MakeSeed(),
 		buckets: make([]atomic.Pointer[Entry[C]], 1<<bits.Len(uint(2*cfg.MaxConns-1))),
 		calls:   map[catalog.NodeID]*call{},
+		retries: map[catalog.NodeID]retry{},
 	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	return p
@@ -114,7 +120,8 @@ func (p *Pool[C]) Acquire(id catalog.NodeID) (*Entry[C], error) {
 }
 
 // Get is Acquire that dials where there is no connection. Concurrent calls for
-// one peer share one dial. Further errors: ErrPoolFull and those of the dial.
+// one peer share one dial. Further errors: ErrPoolFull, *BackoffError soon after
+// a dial, and those of the dial.
 func (p *Pool[C]) Get(ctx context.Context, id catalog.NodeID) (*Entry[C], error) {
 	e, err := p.Acquire(id)
 	if err == nil || !errors.Is(err, ErrNotConnected) || p.dial == nil {
@@ -152,6 +159,10 @@ func (p *Pool[C]) startDial(id catalog.NodeID) (*call, error) {
 		p.mu.Unlock()
 		return nil, nil
 	}
+	if err := p.mayDial(id, time.Now()); err != nil {
+		p.mu.Unlock()
+		return nil, err
+	}
 	victim, ok := p.reserve()
 	if !ok {
 		p.mu.Unlock()
@@ -173,6 +184,7 @@ func (p *Pool[C]) runDial(id catalog.NodeID, c *call) {
 
 	p.mu.Lock()
 	delete(p.calls, id)
+	p.dialled(id, err, time.Now())
 	if c.reserved {
 		p.reserved--
 	}

@@ -213,3 +213,67 @@ func TestPoolSharesDials(t *testing.T) {
 	}
 	checkPool(t, p)
 }
+
+func TestPoolBacksOff(t *testing.T) {
+	broken := errors.New("nobody there")
+	var dials int
+	fail := true
+	p := newPool(t, PoolConfig{RetryMin: time.Hour, RetryMax: 3 * time.Hour}, func(context.Context, catalog.NodeID) (*fakeConn, error) {
+		if dials++; fail {
+			return nil, broken
+		}
+		return &fakeConn{}, nil
+	})
+	id := poolID(t, 0)
+	get := func() error {
+		e, err := p.Get(context.Background(), id)
+		if err == nil {
+			e.Release()
+		}
+		return err
+	}
+	// later makes the wait pass, and tells how long it was.
+	later := func() time.Duration {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		r := p.retries[id]
+		wait := time.Until(r.until)
+		r.until = time.Now().Add(-time.Second)
+		p.retries[id] = r
+		return wait
+	}
+	for n, most := range []time.Duration{time.Hour, 2 * time.Hour, 3 * time.Hour, 3 * time.Hour} {
+		if err := get(); !errors.Is(err, broken) || dials != n+1 {
+			t.Fatalf("dial %d: %v after %d dials", n, err, dials)
+		}
+		var soon *BackoffError
+		if err := get(); !errors.As(err, &soon) || !errors.Is(err, broken) || dials != n+1 {
+			t.Errorf("dial %d: %v at once after it", n, err)
+		}
+		if wait := later(); wait > most || wait < most/2-time.Minute {
+			t.Errorf("dial %d: the wait is %v, want %v to %v", n, wait, most/2, most)
+		}
+	}
+	// One that is lost at once counts as well.
+	fail = false
+	if err := get(); err != nil {
+		t.Fatal(err)
+	}
+	p.Remove(id)
+	if err := get(); !errors.Is(err, errLostEarly) {
+		t.Errorf("%v after a connection that was lost at once", err)
+	}
+	// Other peers are not concerned, and what is over is forgotten.
+	if e, err := p.Get(context.Background(), poolID(t, 1)); err != nil {
+		t.Error(err)
+	} else {
+		e.Release()
+	}
+	p.mu.Lock()
+	p.forget(time.Now().Add(4 * time.Hour))
+	left := len(p.retries)
+	p.mu.Unlock()
+	if left != 0 {
+		t.Errorf("%d waits are kept", left)
+	}
+}

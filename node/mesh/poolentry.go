@@ -222,6 +222,7 @@ func (p *Pool[C]) Sweep(now time.Time) int {
 		}
 		gone = append(gone, e)
 	}
+	p.forget(time.Now())
 	p.mu.Unlock()
 	for _, e := range gone {
 		e.conn.Close()

@@ -40,7 +40,8 @@ type session struct {
 	stream network.Stream
 	dialed bool // by this node
 	wake   chan struct{}
-	entry  *Entry[*link] // set once the peer has spoken; used by read only
+	up     chan struct{} // closed once the peer has spoken
+	entry  *Entry[*link] // set by then; used by read only
 }
 
 func (s *session) poke() {
@@ -50,12 +51,9 @@ func (s *session) poke() {
 	}
 }
 
-// keepConnected dials a peer whenever no session with it is in use. Of two nodes
-// that list each other's address the one with the larger identity waits a
-// little, so that their dials rarely cross.
+// keepConnected dials a peer whenever no session with it is in use.
 func (m *Mesh) keepConnected(p *listed) {
-	wait := backoffMin
-	if m.peer > p.peer && !sleep(m.ctx, backoffMin) {
+	if m.peer > p.peer && !sleep(m.ctx, yieldDial) {
 		return
 	}
 	for m.ctx.Err() == nil {
@@ -66,18 +64,24 @@ func (m *Mesh) keepConnected(p *listed) {
 			}
 			continue
 		}
-		began := time.Now()
-		err := m.dial(p)
-		if m.ctx.Err() != nil {
-			return
+		e, err := m.pool.Get(m.ctx, p.id)
+		if err == nil {
+			e.Release()
+			continue
 		}
-		if wait = min(2*wait, backoffMax); time.Since(began) > stableAfter {
-			wait = backoffMin
-		}
-		pause := wait/2 + rand.N(wait/2) // jitter, so that a fleet does not redial in step
-		m.log.Debug("not connected", "peer", p.id, "why", err, "retry", pause)
-		if !sleep(m.ctx, pause) {
-			return
+		var soon *BackoffError
+		switch {
+		case errors.As(err, &soon):
+			if !sleep(m.ctx, time.Until(soon.Until)) {
+				return
+			}
+		case errors.Is(err, ErrPoolFull):
+			m.log.Warn("not connected", "peer", p.id, "why", err)
+			if !sleep(m.ctx, fullWait) {
+				return
+			}
+		default:
+			m.log.Debug("not connected", "peer", p.id, "why", err)
 		}
 	}
 }
@@ -93,30 +97,46 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-var errDialedUs = errors.New("the peer has dialled this node")
+var (
+	errDialedUs  = errors.New("the peer has dialled this node")
+	errNotListed = errors.New("the peer is not listed")
+)
 
-// dial connects and runs the session until it ends.
-func (m *Mesh) dial(p *listed) error {
-	ctx, cancel := context.WithTimeout(m.ctx, m.cfg.Pool.DialTimeout)
-	defer cancel()
-	m.host.swarm.Backoff().Clear(p.peer) // the wait between dials is ours
+// connect dials a peer for the pool, and returns once the peer has spoken. The
+// session goes on by itself.
+func (m *Mesh) connect(ctx context.Context, id catalog.NodeID) (*link, error) {
+	p := m.byID[id]
+	if p == nil {
+		return nil, fmt.Errorf("dial: %w", errNotListed)
+	}
+	m.host.swarm.Backoff().Clear(p.peer) // the wait between dials is the pool's
 	conn, err := m.host.swarm.DialPeer(ctx, p.peer)
 	if err != nil {
-		return fmt.Errorf("dial: %w", err)
+		return nil, fmt.Errorf("dial: %w", err)
 	}
 	if conn.Stat().Direction != network.DirOutbound {
-		return errDialedUs // whoever dials opens the control stream
+		return nil, errDialedUs // whoever dials opens the control stream
 	}
-	s, err := conn.NewStream(ctx)
+	stream, err := conn.NewStream(ctx)
 	if err == nil {
-		_ = s.SetWriteDeadline(time.Now().Add(m.cfg.Silence))
-		_, err = s.Write([]byte{tagControl, version})
+		_ = stream.SetWriteDeadline(time.Now().Add(m.cfg.Silence))
+		_, err = stream.Write([]byte{tagControl, version})
 	}
 	if err != nil {
-		return errors.Join(fmt.Errorf("open control stream: %w", err), conn.Close())
+		return nil, errors.Join(fmt.Errorf("open control stream: %w", err), conn.Close())
 	}
-	m.runSession(p, s, newFrameReader(s), true)
-	return nil
+	s := m.newSession(p, stream, true)
+	ended := make(chan error, 1)
+	m.wg.Go(func() { ended <- s.run(newFrameReader(stream)) })
+	select {
+	case <-s.up:
+		return s.link, nil
+	case err = <-ended:
+		return nil, err
+	case <-ctx.Done():
+		_ = s.link.Close()
+		return nil, fmt.Errorf("dial: the peer says nothing: %w", ctx.Err())
+	}
 }
 
 func (m *Mesh) inUse(p *listed) bool {
@@ -125,12 +145,17 @@ func (m *Mesh) inUse(p *listed) bool {
 	return m.sessions[p.peer] != nil
 }
 
-// runSession speaks on a control stream until it fails.
-func (m *Mesh) runSession(p *listed, stream network.Stream, r *frameReader, dialed bool) {
-	s := &session{m: m, peer: p, link: &link{conn: stream.Conn()}, stream: stream, dialed: dialed, wake: make(chan struct{}, 1)}
+func (m *Mesh) newSession(p *listed, stream network.Stream, dialed bool) *session {
+	return &session{m: m, peer: p, link: &link{conn: stream.Conn()}, stream: stream, dialed: dialed,
+		wake: make(chan struct{}, 1), up: make(chan struct{})}
+}
+
+// run speaks on the control stream until it fails.
+func (s *session) run(r *frameReader) error {
+	m, p := s.m, s.peer
 	if !m.adopt(s) {
 		_ = s.link.Close()
-		return
+		return errReplaced
 	}
 	ctx, cancel := context.WithCancel(m.ctx)
 	done := make(chan struct{})
@@ -149,6 +174,7 @@ func (m *Mesh) runSession(p *listed, stream network.Stream, r *frameReader, dial
 	if m.release(s) {
 		m.observe.PeerDown(p.id, err)
 	}
+	return err
 }
 
 // adopt makes s the peer's session, or reports that the present one is better:
@@ -206,6 +232,7 @@ func (s *session) heard(info catalog.NodeInfo, rtt time.Duration) (err error) {
 		if first {
 			s.m.observe.PeerUp(s.peer.id)
 		}
+		close(s.up)
 	}
 	s.m.observe.PeerRecord(info, rtt)
 	return nil
