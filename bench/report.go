@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"omx/bench/decision"
-	"omx/bench/hop"
 	"omx/bench/measure"
+	"omx/bench/mesh"
 	"omx/bench/policyhost"
 	"omx/bench/seed"
 	"omx/bench/testnet"
@@ -60,10 +60,10 @@ machine.
 `
 
 func (o Options) sections() []section {
-	cfg, seedOpt, hopOpt, net := measure.Config{}, seed.Options{}, hop.Options{}, o.Testnet
+	cfg, seedOpt, net := measure.Config{}, seed.Options{}, o.Testnet
 	if o.Short {
 		cfg = measure.Config{Duration: 5 * time.Millisecond, Repeats: 3}
-		seedOpt.Short, hopOpt.Requests, net.Requests = true, 50, 500
+		seedOpt.Short, net.Requests = true, 500
 	}
 	return []section{
 		{"Decisions", "omx bench decision", "What admission and routing cost a request: the whole decision as the node takes it, from the snapshot to the ordered picks.",
@@ -82,9 +82,9 @@ func (o Options) sections() []section {
 				}
 				return r.WriteMarkdown, nil
 			}},
-		{"The hop to a peer", "omx bench hop", "What it adds to the time to first token that another node answers: two nodes over real QUIC on loopback, a simulated engine that answers at once.",
+		{"The mesh", "omx bench mesh", "A request over a kept stream beside the same over bare QUIC, what streams of tokens carry, and what it adds to the time to first token that another node answers, with a simulated engine that answers at once.",
 			func(ctx context.Context, p io.Writer) (func(io.Writer) error, error) {
-				r, err := hop.Run(ctx, hopOpt)
+				r, err := mesh.Run(ctx, mesh.Options{Short: o.Short}, p)
 				if err != nil {
 					return nil, err
 				}

@@ -11,8 +11,8 @@ import (
 
 	"omx/bench"
 	"omx/bench/decision"
-	"omx/bench/hop"
 	"omx/bench/measure"
+	benchmesh "omx/bench/mesh"
 	"omx/bench/policyhost"
 	"omx/bench/seed"
 	benchnet "omx/bench/testnet"
@@ -25,7 +25,7 @@ type benchCmd struct {
 	Testnet  benchTestnetCmd  `cmd:"" help:"Try policies on a simulated mesh."`
 	Decision benchDecisionCmd `cmd:"" help:"What a decision costs, by each built-in policy."`
 	Policy   benchPolicyCmd   `cmd:"" help:"What the policy host costs and holds: metering, runaways, loading, memory, replay."`
-	Hop      benchHopCmd      `cmd:"" help:"What it adds to the first token that a peer answers."`
+	Mesh     benchMeshCmd     `cmd:"" help:"Requests and tokens between nodes, and what a peer's answer costs."`
 	Report   benchReportCmd   `cmd:"" help:"Run every suite and write BENCHMARKS.md."`
 }
 
@@ -136,19 +136,26 @@ func (c *benchPolicyCmd) Run(e *env) error {
 	return write[c.Format](e.stdout)
 }
 
-type benchHopCmd struct {
-	Requests int    `default:"1000" help:"Requests of each kind."`
-	Format   string `enum:"table,json,markdown" default:"table" help:"table, json or markdown."`
+type benchMeshCmd struct {
+	Short  bool   `help:"A quick look: fewer, shorter measurements."`
+	Format string `enum:"table,json,markdown" default:"table" help:"table, json or markdown."`
+	Check  bool   `help:"Fail when a request takes too many times what it takes over bare QUIC."`
 }
 
-func (c *benchHopCmd) Run(e *env) error {
-	r, err := hop.Run(e.ctx, hop.Options{Requests: c.Requests})
+func (c *benchMeshCmd) Run(e *env) error {
+	r, err := benchmesh.Run(e.ctx, benchmesh.Options{Short: c.Short}, e.stderr)
 	if err != nil {
 		return err
 	}
 	asJSON := func(io.Writer) error { return writeJSON(e, r) }
 	write := map[string]func(io.Writer) error{"table": r.WriteTable, "json": asJSON, "markdown": r.WriteMarkdown}
-	return write[c.Format](e.stdout)
+	if err := write[c.Format](e.stdout); err != nil {
+		return err
+	}
+	if c.Check {
+		return r.Check()
+	}
+	return nil
 }
 
 type benchReportCmd struct {

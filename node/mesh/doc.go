@@ -19,8 +19,11 @@
 //	length uint32 | kind uint8 | payload of that length
 //
 //	control:  Record*                                   both ways
-//	request:  Request → Accepted, Token*, Done | Failed
-//	                  → Refused
+//	request:  (Request → Accepted, Token*, Done | Failed
+//	                   → Refused)*
+//
+// A request stream carries one request after another, each after the answer to
+// the one before; the client keeps it for the next.
 //
 // A client that no longer wants its answer resets the stream; it never ends its
 // half before the last frame, so any end of it means "cancelled".

@@ -2,6 +2,7 @@ package mesh
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -63,6 +64,11 @@ func Identity(keyFile string) (catalog.NodeID, error) {
 	if err != nil {
 		return catalog.NodeID{}, err
 	}
+	return KeyID(key)
+}
+
+// KeyID is the node id of a key.
+func KeyID(key ed25519.PrivateKey) (catalog.NodeID, error) {
 	_, _, id, err := identify(key)
 	return id, err
 }

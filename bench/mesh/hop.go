@@ -1,14 +1,9 @@
-// Package hop measures what it adds to the time to first token that another node
-// answers: the same request to a node that has the model and to one that must ask
-// it, over real QUIC on loopback, with a simulated engine that answers at once.
-// Package bench and the command line may import it.
-package hop
+package mesh
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -23,19 +18,13 @@ import (
 	"omx/node/mesh"
 )
 
-// Options say how often to ask.
-type Options struct {
-	Requests int // of each kind, 10 to 100,000; 0 means 1000
-}
-
-// Result is one run of the suite. Times to first token are from the call to the
-// node's request path, without HTTP.
-type Result struct {
-	Machine  measure.Machine `json:"machine"`
-	Requests int             `json:"requests"`
-	Local    Quantiles       `json:"local"`  // asked at the node that has the model
-	Remote   Quantiles       `json:"remote"` // asked at the other one
-	Hop      Quantiles       `json:"hop"`    // remote less local, quantile by quantile
+// Hop is what it adds to the time to first token that a peer answers. Times are
+// from the call to the node's request path, without HTTP.
+type Hop struct {
+	Requests int       `json:"requests"` // of each kind
+	Local    Quantiles `json:"local"`    // asked at the node that has the model
+	Remote   Quantiles `json:"remote"`   // asked at the other one
+	Added    Quantiles `json:"added"`    // remote less local, quantile by quantile
 }
 
 // Quantiles of a time.
@@ -45,16 +34,8 @@ type Quantiles struct {
 	P99 time.Duration `json:"p99_ns"`
 }
 
-const connectTimeout = 20 * time.Second
-
-// Run starts two nodes in this process and asks both in turns.
-func Run(ctx context.Context, opt Options) (r *Result, err error) {
-	if opt.Requests == 0 {
-		opt.Requests = 1000
-	}
-	if opt.Requests < 10 || opt.Requests > 100_000 {
-		return nil, fmt.Errorf("%d requests; choose 10 to 100000", opt.Requests)
-	}
+// hop starts two nodes in this process and asks both in turns.
+func hop(ctx context.Context, requests int) (h *Hop, err error) {
 	dir, err := os.MkdirTemp("", "omx-hop-")
 	if err != nil {
 		return nil, fmt.Errorf("create folder for two nodes: %w", err)
@@ -64,15 +45,15 @@ func Run(ctx context.Context, opt Options) (r *Result, err error) {
 	if err != nil {
 		return nil, err
 	}
-	holder, gateway, err := pair(ctx, dir, model)
+	holder, gateway, err := nodes(ctx, dir, model)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, gateway.Close(), holder.Close()) }()
 
-	r = &Result{Machine: measure.Here(), Requests: opt.Requests}
+	h = &Hop{Requests: requests}
 	var local, remote []float64
-	for i := range opt.Requests + opt.Requests/10 { // the first tenth warms up
+	for i := range requests + requests/10 { // the first tenth warms up
 		for _, way := range []struct {
 			node  *node.Node
 			times *[]float64
@@ -81,18 +62,18 @@ func Run(ctx context.Context, opt Options) (r *Result, err error) {
 			if err != nil {
 				return nil, err
 			}
-			if i >= opt.Requests/10 {
+			if i >= requests/10 {
 				*way.times = append(*way.times, float64(ttft))
 			}
 		}
 	}
-	r.Local, r.Remote = quantiles(local), quantiles(remote)
-	r.Hop = Quantiles{r.Remote.P50 - r.Local.P50, r.Remote.P90 - r.Local.P90, r.Remote.P99 - r.Local.P99}
-	return r, nil
+	h.Local, h.Remote = quantiles(local), quantiles(remote)
+	h.Added = Quantiles{h.Remote.P50 - h.Local.P50, h.Remote.P90 - h.Local.P90, h.Remote.P99 - h.Local.P99}
+	return h, nil
 }
 
-// pair starts a node that has the model and one that knows that it has.
-func pair(ctx context.Context, dir string, model catalog.ModelID) (holder, gateway *node.Node, err error) {
+// nodes starts a node that has the model and one that knows that it has.
+func nodes(ctx context.Context, dir string, model catalog.ModelID) (holder, gateway *node.Node, err error) {
 	gatewayDir, holderDir := filepath.Join(dir, "gateway"), filepath.Join(dir, "holder")
 	id, err := mesh.Identity(filepath.Join(gatewayDir, node.KeyFile))
 	if err != nil {
@@ -163,22 +144,13 @@ func quantiles(d stats.Float64Data) Quantiles {
 	return Quantiles{at(50), at(90), at(99)}
 }
 
-func (r *Result) table() *measure.Table {
+func (h *Hop) table() *measure.Table {
 	t := &measure.Table{Head: []string{"time to first token", "p50", "p90", "p99"}}
 	for _, row := range []struct {
 		name string
 		q    Quantiles
-	}{{"asked where the model is", r.Local}, {"asked at another node", r.Remote}, {"the hop", r.Hop}} {
+	}{{"asked where the model is", h.Local}, {"asked at another node", h.Remote}, {"the hop", h.Added}} {
 		t.Rows = append(t.Rows, []string{row.name, measure.Nanos(float64(row.q.P50)), measure.Nanos(float64(row.q.P90)), measure.Nanos(float64(row.q.P99))})
 	}
 	return t
 }
-
-// WriteTable writes what a terminal shows.
-func (r *Result) WriteTable(w io.Writer) error {
-	fmt.Fprintf(w, "%s\n%d requests of each kind\n\n", r.Machine, r.Requests)
-	return r.table().WriteText(w)
-}
-
-// WriteMarkdown writes a table for a document.
-func (r *Result) WriteMarkdown(w io.Writer) error { return r.table().WriteMarkdown(w) }

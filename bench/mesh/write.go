@@ -1,0 +1,99 @@
+package mesh
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"omx/bench/measure"
+)
+
+func (r *Result) series(variant string) *measure.Series {
+	for i := range r.Request {
+		if r.Request[i].Variant == variant {
+			return &r.Request[i]
+		}
+	}
+	return &measure.Series{}
+}
+
+// overBare is how many times bare QUIC's median a variant's is.
+func (r *Result) overBare(variant string) float64 {
+	bare := r.series(variantBare).Summary().P50.Median
+	if bare <= 0 {
+		return 0
+	}
+	return r.series(variant).Summary().P50.Median / bare
+}
+
+// Check returns an error where a request failed, or takes too many times what it
+// takes over bare QUIC in the same run. Rates are the machine's and not checked.
+func (r *Result) Check() error {
+	var errs []error
+	miss := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	for i := range r.Request {
+		if s := &r.Request[i]; s.Note != "" {
+			miss("%s by %s: %s", s.Name, s.Variant, s.Note)
+		}
+	}
+	if over := r.overBare(variantKept); over > mostOverBare {
+		miss("a request takes %s of bare QUIC's time, the goal is %s", measure.Times(over), measure.Times(mostOverBare))
+	}
+	if len(errs) > 0 && r.Machine.Busy() {
+		miss("the machine was busy with other work (load %s): measure again when it is quiet", r.Machine.Load)
+	}
+	return errors.Join(errs...)
+}
+
+func (r *Result) tables() []*measure.Table {
+	requests := &measure.Table{Head: []string{"a request and its answer, one after another", "p50", "p99", "requests/s", "cpu", "B/op", "allocs/op", "to bare QUIC"}}
+	for _, v := range []string{variantBare, variantKept, variantFresh} {
+		s := r.series(v).Summary()
+		over := ""
+		if v != variantBare {
+			over = measure.Times(r.overBare(v))
+		}
+		requests.Rows = append(requests.Rows, []string{v, measure.Nanos(s.P50.Median), measure.Nanos(s.P99.Median), measure.Count(measure.Rate(s.Wall.Median)),
+			measure.Nanos(s.CPU.Median), measure.PerOp(s.Bytes.Median), measure.PerOp(s.Allocs.Median), over})
+	}
+	tokens := &measure.Table{Head: []string{"tokens", "offered/s", "tokens/s", "frame delay p50", "p90", "p99"}}
+	for _, t := range r.Tokens {
+		offered, name := "as many as go", fmt.Sprintf("%d streams", t.Streams)
+		if t.Offered > 0 {
+			offered = measure.Count(t.Offered)
+		}
+		if t.Streams == 1 {
+			name = "1 stream"
+		}
+		tokens.Rows = append(tokens.Rows, []string{name, offered, measure.Count(t.Rate), measure.Nanos(float64(t.Delay.P50)), measure.Nanos(float64(t.Delay.P90)), measure.Nanos(float64(t.Delay.P99))})
+	}
+	return []*measure.Table{requests, tokens, r.Hop.table()}
+}
+
+const howMade = `Two ends in one process, over real QUIC on loopback: what a network adds is not
+here, and both ends share the processors; processor time and allocations are those
+of both. Where as many tokens are sent as go, their delay is that of a full queue.`
+
+// WriteTable writes what a terminal shows.
+func (r *Result) WriteTable(w io.Writer) error {
+	fmt.Fprintf(w, "%s\n\n%s\n", r.Machine, howMade)
+	for _, t := range r.tables() {
+		fmt.Fprintln(w)
+		if err := t.WriteText(w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// WriteMarkdown writes tables for a document.
+func (r *Result) WriteMarkdown(w io.Writer) error {
+	for _, t := range r.tables() {
+		if err := t.WriteMarkdown(w); err != nil {
+			return err
+		}
+		fmt.Fprintln(w)
+	}
+	_, err := fmt.Fprintln(w, howMade)
+	return err
+}
