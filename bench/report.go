@@ -5,8 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -16,6 +14,7 @@ import (
 	"omx/bench/policyhost"
 	"omx/bench/seed"
 	"omx/bench/testnet"
+	"omx/node/files"
 )
 
 // Options say what the report's suites are given.
@@ -49,7 +48,10 @@ func Report(ctx context.Context, path string, opt Options, progress io.Writer) e
 			return fmt.Errorf("write %s: %w", strings.ToLower(s.title), err)
 		}
 	}
-	return writeFile(path, b.Bytes())
+	if err := files.Write(path, 0o644, b.Bytes()); err != nil {
+		return fmt.Errorf("write report: %w", err)
+	}
+	return nil
 }
 
 const howToRead = `How to read it: variants of one piece of work are measured in turns within one
@@ -107,26 +109,4 @@ func (o Options) sections() []section {
 				return r.WriteMarkdown, nil
 			}},
 	}
-}
-
-func writeFile(path string, b []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".bench-*")
-	if err != nil {
-		return fmt.Errorf("write report: %w", err)
-	}
-	defer os.Remove(f.Name())
-	if _, err := f.Write(b); err != nil {
-		f.Close()
-		return fmt.Errorf("write report: %w", err)
-	}
-	if err := f.Close(); err != nil {
-		return fmt.Errorf("write report: %w", err)
-	}
-	if err := os.Chmod(f.Name(), 0o644); err != nil {
-		return fmt.Errorf("write report: %w", err)
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return fmt.Errorf("write report: %w", err)
-	}
-	return nil
 }
