@@ -97,7 +97,7 @@ func (a *answer) begin() error {
 
 func (a *answer) result() api.Result {
 	u := a.usage
-	return api.Result{PromptTokens: u.PromptTokens, OutputTokens: u.OutputTokens, Finish: string(u.Finish),
+	return api.Result{PromptTokens: u.PromptTokens, CachedTokens: u.CachedTokens, OutputTokens: u.OutputTokens, Finish: string(u.Finish),
 		QueueWait: u.QueueWait, TTFT: a.ttft, Total: time.Since(a.arrived)}
 }
 
@@ -177,6 +177,7 @@ func affinity(c *api.Chat) uint64 {
 	binary.LittleEndian.PutUint64(key[:], c.Tenant.Handle())
 	h.Write(key[:])
 	left := affinityBytes
+	io.WriteString(h, c.Raw[:min(len(c.Raw), left)])
 	for _, m := range c.Messages {
 		text := m.Content[:min(len(m.Content), left)]
 		io.WriteString(h, text)
@@ -189,23 +190,27 @@ func affinity(c *api.Chat) uint64 {
 
 // prompt is the engine's form of a client's request.
 func prompt(c *api.Chat) engine.Prompt {
-	p := engine.Prompt{Model: c.Model, Scope: c.Tenant.Handle(), MaxTokens: c.MaxTokens, Stop: c.Stop, Temperature: 0.8, TopP: 0.95, TopK: 40}
+	p := engine.Prompt{Model: c.Model, Scope: c.Tenant.Handle(), Raw: c.Raw, MaxTokens: c.MaxTokens, Stop: c.Stop, Temperature: 0.8, TopP: 0.95, TopK: 40}
 	for _, m := range c.Messages {
 		p.Messages = append(p.Messages, engine.Message{Role: m.Role, Content: m.Content})
 	}
-	if c.Temperature != nil {
-		p.Temperature = *c.Temperature
-	}
-	if c.TopP != nil {
-		p.TopP = *c.TopP
-	}
-	if c.TopK != nil {
-		p.TopK = *c.TopK
-	}
-	if c.Seed != nil {
-		p.Seed = *c.Seed
-	}
+	set(&p.Temperature, c.Temperature)
+	set(&p.TopP, c.TopP)
+	set(&p.TopK, c.TopK)
+	set(&p.MinP, c.MinP)
+	set(&p.PresencePenalty, c.PresencePenalty)
+	set(&p.FrequencyPenalty, c.FrequencyPenalty)
+	set(&p.RepeatPenalty, c.RepeatPenalty)
+	set(&p.RepeatLast, c.RepeatLast)
+	set(&p.Seed, c.Seed)
 	return p
+}
+
+// set takes what the client said, if it did.
+func set[T any](to *T, said *T) {
+	if said != nil {
+		*to = *said
+	}
 }
 
 // refusal is what a client is told when admission does not let it in.

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -17,14 +18,24 @@ type Chat struct {
 	Model       catalog.ModelID
 	Tenant      catalog.Tenant
 	Messages    []Message
-	MaxTokens   int // 0: until the model ends or its context is full
+	Raw         string // text to go on from as it is, without the model's chat template; then there are no Messages
+	MaxTokens   int    // 0: until the model ends or its context is full
 	Temperature *float32
 	TopP        *float32
 	TopK        *int
-	Seed        *uint32
-	Stop        []string
-	Stream      bool
-	Arrived     time.Time
+	MinP        *float32
+	// Penalties for tokens that came before: llama.cpp's presence, frequency and
+	// repeat penalty, over the last RepeatLast tokens.
+	PresencePenalty, FrequencyPenalty, RepeatPenalty *float32
+	RepeatLast                                       *int
+
+	Seed *uint32
+	Stop []string
+	// Format is "json" in quotes for any JSON, or a JSON schema that the answer must
+	// meet; nil: free text.
+	Format  json.RawMessage
+	Stream  bool
+	Arrived time.Time
 	// EstimatedPromptTokens counts a token per four bytes of text.
 	EstimatedPromptTokens int
 }
@@ -40,6 +51,7 @@ type Meta struct {
 // Result is how a request ended. Finish is "stop" or "length".
 type Result struct {
 	PromptTokens, OutputTokens int
+	CachedTokens               int // of the prompt's, that did not have to be read
 	Finish                     string
 	QueueWait, TTFT, Total     time.Duration
 }

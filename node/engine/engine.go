@@ -18,13 +18,25 @@ type Message struct {
 // Prompt is what an engine needs to answer. It also crosses the mesh.
 type Prompt struct {
 	Model    catalog.ModelID `json:"model"`
-	Messages []Message       `json:"messages"`
+	Messages []Message       `json:"messages,omitempty"`
+	// Raw is text to go on from as it is, without the model's chat template; then
+	// there are no Messages.
+	Raw string `json:"raw,omitempty"`
 	// MaxTokens ends the answer; 0 or less means at the end of the context.
 	MaxTokens int `json:"max_tokens,omitempty"`
 	// Temperature 0 always takes the likeliest token; the rest is then unused.
 	Temperature float32 `json:"temperature,omitempty"`
 	TopP        float32 `json:"top_p,omitempty"` // 0 or from 1: all
 	TopK        int     `json:"top_k,omitempty"` // 0: all
+	MinP        float32 `json:"min_p,omitempty"` // 0: all
+	// Penalties for tokens that are among the last RepeatLast: 0 none. RepeatPenalty
+	// divides, 1 and 0 are none; RepeatLast 0 is 64, -1 the whole context.
+	PresencePenalty  float32 `json:"presence_penalty,omitempty"`
+	FrequencyPenalty float32 `json:"frequency_penalty,omitempty"`
+	RepeatPenalty    float32 `json:"repeat_penalty,omitempty"`
+	RepeatLast       int     `json:"repeat_last,omitempty"`
+	// Grammar in GBNF restricts the answer.
+	Grammar string `json:"grammar,omitempty"`
 	// Seed 0 lets the engine draw one.
 	Seed uint32 `json:"seed,omitempty"`
 	// Stop are texts that end the answer and are not part of it; at most 16.
@@ -53,6 +65,7 @@ const (
 // Usage is what a request took. Spans are nanoseconds in JSON.
 type Usage struct {
 	PromptTokens int           `json:"prompt_tokens"`
+	CachedTokens int           `json:"cached_tokens"` // of the prompt's, that did not have to be read
 	OutputTokens int           `json:"output_tokens"` // without the one that says "end"
 	QueueWait    time.Duration `json:"queue_wait"`    // until a slot was free
 	TTFT         time.Duration `json:"ttft"`          // from the call to the first text

@@ -22,11 +22,18 @@ type Message struct {
 
 // Job is a request for the worker.
 type Job struct {
-	Messages    []Message `json:"messages"`
+	Messages    []Message `json:"messages,omitempty"`
+	Raw         string    `json:"raw,omitempty"`        // in place of messages: text without the chat template
 	MaxTokens   int       `json:"max_tokens,omitempty"` // 0: to the end of the context
 	Temperature float32   `json:"temperature,omitempty"`
 	TopP        float32   `json:"top_p,omitempty"`
 	TopK        int       `json:"top_k,omitempty"`
+	MinP        float32   `json:"min_p,omitempty"`
+	Presence    float32   `json:"presence,omitempty"` // penalties
+	Frequency   float32   `json:"frequency,omitempty"`
+	Repeat      float32   `json:"repeat,omitempty"`
+	RepeatLast  int       `json:"repeat_last,omitempty"`
+	Grammar     string    `json:"grammar,omitempty"` // GBNF
 	Seed        uint32    `json:"seed,omitempty"`
 	Stop        []string  `json:"stop,omitempty"`
 	Scope       uint64    `json:"scope,omitempty"` // prompts of other scopes share nothing
@@ -56,6 +63,7 @@ type Failure struct {
 type Result struct {
 	Failure
 	Prompt int    `json:"prompt"` // tokens
+	Cached int    `json:"cached"` // prompt tokens that were not read again
 	Output int    `json:"output"` // tokens, without the one that says "end"
 	Finish string `json:"finish,omitempty"`
 }

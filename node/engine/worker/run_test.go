@@ -38,6 +38,7 @@ func stream(t *testing.T, kinds ...frame.Kind) []byte {
 }
 
 func TestRead(t *testing.T) {
+	whole := stream(t, frame.Load, frame.Submit)
 	tests := []struct {
 		name string
 		data []byte
@@ -49,7 +50,7 @@ func TestRead(t *testing.T) {
 		{"submit before load", stream(t, frame.Submit), frame.ErrProtocol},
 		{"loaded twice", stream(t, frame.Load, frame.Load), frame.ErrProtocol},
 		{"a worker's frame", stream(t, frame.Load, frame.End), frame.ErrProtocol},
-		{"cut off", stream(t, frame.Load, frame.Submit)[:150], io.ErrUnexpectedEOF},
+		{"cut off", whole[:len(whole)-3], io.ErrUnexpectedEOF},
 		{"too many commands", stream(t, append([]frame.Kind{frame.Load}, slices.Repeat([]frame.Kind{frame.Cancel}, maxCommands+1)...)...), frame.ErrProtocol},
 	}
 	for _, tt := range tests {
