@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"omx/bench/api"
 	"omx/bench/decision"
 	"omx/bench/measure"
 	"omx/bench/mesh"
@@ -79,6 +80,14 @@ func (o Options) sections() []section {
 		{"The policy host", "omx bench policy", "What the host of policies promises: metering that costs little, runaways that are stopped before anybody notices, modules that decide soon after they come, little memory, nothing left behind, and decisions that can be taken again from a record.",
 			func(ctx context.Context, p io.Writer) (func(io.Writer) error, error) {
 				r, err := policyhost.Run(ctx, policyhost.Options{Short: o.Short}, p)
+				if err != nil {
+					return nil, err
+				}
+				return r.WriteMarkdown, nil
+			}},
+		{"The API", "omx bench api", "Requests over HTTP to a node whose engine answers at once: what the node itself costs.",
+			func(ctx context.Context, p io.Writer) (func(io.Writer) error, error) {
+				r, err := api.Run(ctx, api.Options{Short: o.Short}, p)
 				if err != nil {
 					return nil, err
 				}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"omx/bench"
+	benchapi "omx/bench/api"
 	"omx/bench/decision"
 	"omx/bench/measure"
 	benchmesh "omx/bench/mesh"
@@ -25,6 +26,7 @@ type benchCmd struct {
 	Testnet  benchTestnetCmd  `cmd:"" help:"Try policies on a simulated mesh."`
 	Decision benchDecisionCmd `cmd:"" help:"What a decision costs, by each built-in policy."`
 	Policy   benchPolicyCmd   `cmd:"" help:"What the policy host costs and holds: metering, runaways, loading, memory, replay."`
+	API      benchAPICmd      `cmd:"" name:"api" help:"Small requests, first tokens and many streams over HTTP."`
 	Mesh     benchMeshCmd     `cmd:"" help:"Requests and tokens between nodes, and what a peer's answer costs."`
 	Report   benchReportCmd   `cmd:"" help:"Run every suite and write BENCHMARKS.md."`
 }
@@ -144,6 +146,28 @@ type benchMeshCmd struct {
 
 func (c *benchMeshCmd) Run(e *env) error {
 	r, err := benchmesh.Run(e.ctx, benchmesh.Options{Short: c.Short}, e.stderr)
+	if err != nil {
+		return err
+	}
+	asJSON := func(io.Writer) error { return writeJSON(e, r) }
+	write := map[string]func(io.Writer) error{"table": r.WriteTable, "json": asJSON, "markdown": r.WriteMarkdown}
+	if err := write[c.Format](e.stdout); err != nil {
+		return err
+	}
+	if c.Check {
+		return r.Check()
+	}
+	return nil
+}
+
+type benchAPICmd struct {
+	Short  bool   `help:"A quick look: fewer, shorter measurements."`
+	Format string `enum:"table,json,markdown" default:"table" help:"table, json or markdown."`
+	Check  bool   `help:"Fail when the node is too far behind a bare handler."`
+}
+
+func (c *benchAPICmd) Run(e *env) error {
+	r, err := benchapi.Run(e.ctx, benchapi.Options{Short: c.Short}, e.stderr)
 	if err != nil {
 		return err
 	}

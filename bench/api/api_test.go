@@ -1,0 +1,63 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"omx/bench/measure"
+)
+
+// buntdb leaves a goroutine that looks twice a second whether its store is closed.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/tidwall/buntdb.(*DB).backgroundManager"))
+}
+
+func TestRun(t *testing.T) {
+	r, err := Run(t.Context(), Options{Short: true}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range r.Small {
+		if s := &r.Small[i]; s.Note != "" || s.Summary().Rate <= 0 {
+			t.Errorf("%s by %s: %s %+v", s.Name, s.Variant, s.Note, s.Summary())
+		}
+	}
+	if len(r.Small) != 2 || r.First.P50 <= 0 || r.First.P99 < r.First.P50 {
+		t.Errorf("%d rows, first tokens %+v", len(r.Small), r.First)
+	}
+	if len(r.Streams) != 1 || r.Streams[0].First99 <= 0 || r.Streams[0].Worst < r.Streams[0].Late99 {
+		t.Errorf("streams %+v", r.Streams)
+	}
+	asJSON := func(w io.Writer) error { return json.NewEncoder(w).Encode(r) }
+	for name, write := range map[string]func(io.Writer) error{"table": r.WriteTable, "markdown": r.WriteMarkdown, "json": asJSON} {
+		var b bytes.Buffer
+		if err := write(&b); err != nil || !strings.Contains(b.String(), variantBare) {
+			t.Errorf("%s: %v\n%s", name, err, &b)
+		}
+	}
+}
+
+func TestCheck(t *testing.T) {
+	made := func(variant string, wall, allocs float64, note string) measure.Series {
+		return measure.Series{Name: nameSmall, Variant: variant, Note: note, Samples: []measure.Sample{{Wall: wall, Allocs: allocs}}}
+	}
+	for _, c := range []struct {
+		wall, allocs float64
+		note, want   string
+	}{
+		{190, 80, "", ""},
+		{210, 80, "", "48 % as many"},
+		{190, 91, "", "allocates 61 times"},
+		{190, 80, "broken", "omx: broken"},
+	} {
+		r := &Result{Small: []measure.Series{made(variantBare, 100, 30, ""), made(variantNode, c.wall, c.allocs, c.note)}}
+		if err := r.Check(); (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+}
