@@ -2,11 +2,9 @@ package node
 
 import (
 	"context"
-	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash/fnv"
-	"io"
 	"net/http"
 	"strconv"
 	"time"
@@ -172,21 +170,30 @@ const affinityBytes = 1024
 // affinity hashes the prompt's beginning, keyed by the tenant so that nobody can
 // learn by it what another asks.
 func affinity(c *api.Chat) uint64 {
-	h := fnv.New64a()
-	var key [8]byte
-	binary.LittleEndian.PutUint64(key[:], c.Tenant.Handle())
-	h.Write(key[:])
+	h := fnvStart
+	for key := c.Tenant.Handle(); key != 0; key >>= 8 {
+		h = (h ^ key&0xff) * fnvPrime
+	}
 	left := affinityBytes
-	io.WriteString(h, c.Raw[:min(len(c.Raw), left)])
-	for _, m := range c.Messages {
-		text := m.Content[:min(len(m.Content), left)]
-		io.WriteString(h, text)
-		if left -= len(text); left == 0 {
-			break
+	add := func(text string) {
+		text = text[:min(len(text), left)]
+		left -= len(text)
+		for i := range len(text) {
+			h = (h ^ uint64(text[i])) * fnvPrime
 		}
 	}
-	return max(h.Sum64(), 1)
+	add(c.Raw)
+	for i := range c.Messages {
+		add(c.Messages[i].Content)
+	}
+	return max(h, 1)
 }
+
+// FNV-1a, of which the standard library's form allocates for each request.
+const (
+	fnvStart uint64 = 14695981039346656037
+	fnvPrime uint64 = 1099511628211
+)
 
 // prompt is the engine's form of a client's request.
 func prompt(c *api.Chat) engine.Prompt {
@@ -243,5 +250,7 @@ func policyName(s decide.Source) string {
 	if s.Digest == [32]byte{} {
 		return s.Policy
 	}
-	return fmt.Sprintf("%s@%x", s.Policy, s.Digest[:6])
+	var digits [12]byte
+	hex.Encode(digits[:], s.Digest[:len(digits)/2])
+	return s.Policy + "@" + string(digits[:])
 }

@@ -12,26 +12,33 @@ import (
 // journal writes the log of what happened from the event bus, so that a slow
 // disk or terminal never keeps a request waiting.
 func (n *Node) journal(ev events.Event) {
-	level, attrs := slog.LevelInfo, []any{"at", time.UnixMicro(ev.At).UTC().Format(time.RFC3339Nano)}
-	if ev.Node != 0 {
-		attrs = append(attrs, "node", n.nodeByHandle(ev.Node))
-	}
-	if ev.Model != 0 {
-		attrs = append(attrs, "model", n.modelByHandle(ev.Model))
-	}
-	switch ev.Kind {
-	case events.RequestDone:
-		attrs = append(attrs, "first_token", time.Duration(ev.A)*time.Microsecond, "tokens", ev.B)
-	case events.RequestFailed:
-		attrs = append(attrs, "after", time.Duration(ev.A)*time.Microsecond)
-	case events.RequestShed:
-		attrs = append(attrs, "retry_after", time.Duration(ev.A)*time.Microsecond)
-	case events.Failover:
-		attrs = append(attrs, "tried", ev.A)
-	case events.PeerSuspect:
+	level := slog.LevelInfo
+	if ev.Kind == events.PeerSuspect {
 		level = slog.LevelWarn
 	}
-	n.log.Log(context.Background(), level, ev.Kind.String(), attrs...)
+	if !n.log.Enabled(context.Background(), level) {
+		return
+	}
+	var room [5]slog.Attr
+	attrs := append(room[:0], slog.Time("at", time.UnixMicro(ev.At).UTC()))
+	if ev.Node != 0 {
+		attrs = append(attrs, slog.String("node", n.nodeByHandle(ev.Node)))
+	}
+	if ev.Model != 0 {
+		attrs = append(attrs, slog.String("model", n.modelByHandle(ev.Model)))
+	}
+	span := time.Duration(ev.A) * time.Microsecond
+	switch ev.Kind {
+	case events.RequestDone:
+		attrs = append(attrs, slog.Duration("first_token", span), slog.Uint64("tokens", ev.B))
+	case events.RequestFailed:
+		attrs = append(attrs, slog.Duration("after", span))
+	case events.RequestShed:
+		attrs = append(attrs, slog.Duration("retry_after", span))
+	case events.Failover:
+		attrs = append(attrs, slog.Uint64("tried", ev.A))
+	}
+	n.log.LogAttrs(context.Background(), level, ev.Kind.String(), attrs...)
 }
 
 func (n *Node) nodeByHandle(h uint64) string {
