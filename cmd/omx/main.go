@@ -41,6 +41,7 @@ func (e *env) say(format string, args ...any) { fmt.Fprintf(e.stderr, format+"\n
 type cli struct {
 	Serve   serveCmd   `cmd:"" help:"Run a node on this machine."`
 	Run     runCmd     `cmd:"" help:"Ask a model one question and stream the answer."`
+	Chat    chatCmd    `cmd:"" help:"Talk with a model; every line is a question."`
 	Nodes   nodesCmd   `cmd:"" help:"List the nodes a node knows."`
 	Models  modelsCmd  `cmd:"" help:"List the models of the mesh and who holds them."`
 	ID      idCmd      `cmd:"" name:"id" help:"Print this machine's node identity, for other nodes' --peer."`
@@ -58,6 +59,9 @@ WebAssembly policies.`
 
 // usageError ends with exit code 2: the command line is wrong, nothing ran.
 type usageError struct{ error }
+
+// toldError has been said already.
+type toldError struct{ error }
 
 // run is main with its surroundings passed in: it returns the exit code, 0 for
 // success, 1 for a failure, 2 for a wrong command line.
@@ -88,7 +92,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 			return 130
 		}
-		e.say("omx: %v", err)
+		if !errors.As(err, new(toldError)) {
+			e.say("omx: %v", err)
+		}
 		if errors.As(err, new(usageError)) {
 			return 2
 		}

@@ -23,12 +23,19 @@ type runCmd struct {
 	JSON        bool     `help:"Print the answer and its figures as one JSON object."`
 }
 
+// turn is one message of a conversation.
+type turn struct {
+	Role    string `json:"role"`
+	Content string `json:"content"`
+}
+
 // question is one chat request and what came of it.
 type question struct {
 	Model       string  `json:"model"`
 	Prompt      string  `json:"prompt"`
 	MaxTokens   int     `json:"-"`
 	Temperature float64 `json:"-"`
+	Before      []turn  `json:"-"` // of the conversation
 
 	Answer     string  `json:"answer"`
 	Node       string  `json:"node"`
@@ -69,7 +76,7 @@ func (q *question) ask(e *env, t *target, show func(string)) error {
 	resp, err := t.post(e.ctx, "/v1/chat/completions", map[string]any{
 		"model": q.Model, "stream": true, "stream_options": map[string]bool{"include_usage": true},
 		"max_tokens": q.MaxTokens, "temperature": q.Temperature,
-		"messages": []map[string]string{{"role": "user", "content": q.Prompt}},
+		"messages": append(q.Before[:len(q.Before):len(q.Before)], turn{"user", q.Prompt}),
 	})
 	if err != nil {
 		return err
