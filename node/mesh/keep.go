@@ -12,11 +12,16 @@ import (
 type requestStream struct {
 	network.Stream
 	reader *frameReader
+	buf    []byte    // to be sent before the next request
 	idleAt time.Time // when it was kept
 }
 
-// write sends all of b, or resets the stream.
-func (s *requestStream) write(b []byte) error {
+// ask sends a request, or resets the stream.
+func (s *requestStream) ask(request []byte) error {
+	b := appendFrame(s.buf, kindRequest, request)
+	if s.buf = nil; cap(b) <= keepBuffer {
+		s.buf = b[:0]
+	}
 	for len(b) > 0 {
 		n := min(len(b), writeChunk)
 		_ = s.SetWriteDeadline(time.Now().Add(writeTimeout))

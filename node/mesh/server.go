@@ -13,17 +13,20 @@ import (
 
 // ServerStream is the answering end of one request. It is used by one
 // goroutine. An answer is Refuse alone, or Accept, any number of Token, and Done
-// or Fail.
+// or Fail. It must not be used after the handler has returned.
 type ServerStream struct {
 	s       network.Stream
 	request []byte
 	buf     []byte
 	ended   atomic.Bool // the answer's last frame was sent
+	one     [1]byte     // the first byte of the next request, once watched says that it came
+	watched chan bool
 }
 
 // serveStream answers one request after another, until the peer ends the stream
 // or has not used it for keepServed.
 func (m *Mesh) serveStream(p *listed, s network.Stream, r *frameReader) {
+	st := &ServerStream{s: s, watched: make(chan bool, 1)}
 	for {
 		_ = s.SetReadDeadline(time.Now().Add(requestTimeout))
 		k, payload, err := r.next()
@@ -37,49 +40,53 @@ func (m *Mesh) serveStream(p *listed, s network.Stream, r *frameReader) {
 			}
 			return
 		}
-		first, ok := m.serve(p, &ServerStream{s: s, request: payload})
-		if !ok {
+		st.request = payload
+		st.ended.Store(false)
+		if !m.serve(p, st) {
 			return
 		}
-		r.began(first)
+		r.began(st.one[0])
+		if cap(st.buf) > keepBuffer {
+			st.buf = nil
+		}
 	}
 }
 
-// serve answers one request. It returns with the first byte of the next one, or
-// with false when none will come.
-func (m *Mesh) serve(p *listed, st *ServerStream) (first byte, ok bool) {
+// serve answers one request. It returns when the next one begins, or with false
+// when none will come.
+func (m *Mesh) serve(p *listed, st *ServerStream) (more bool) {
 	// During an answer the peer sends nothing: whatever comes, or an end, cancels.
 	// Afterwards it is the next request.
 	ctx, cancel := context.WithCancel(m.ctx)
-	watched := make(chan bool, 1)
 	_ = st.s.SetReadDeadline(time.Time{})
-	go func() {
-		var one [1]byte
-		n, _ := st.s.Read(one[:])
-		if !st.ended.Load() {
-			cancel()
-		}
-		first = one[0]
-		watched <- n == 1
-	}()
+	go st.watch(cancel)
 	m.answer(ctx, p, st)
 	complete, cancelled := st.ended.Load(), ctx.Err() != nil
 	cancel()
 	if complete && !cancelled {
 		_ = st.s.SetReadDeadline(time.Now().Add(keepServed))
-		if <-watched {
-			return first, true
+		if <-st.watched {
+			return true
 		}
 		_ = st.s.Close()
-		return 0, false
+		return false
 	}
 	if complete {
 		_ = st.s.Close() // what was written is still sent
 	} else {
 		_ = st.s.Reset()
 	}
-	<-watched // which either has ended
-	return 0, false
+	<-st.watched // which either has ended
+	return false
+}
+
+// watch waits for what the peer sends next.
+func (s *ServerStream) watch(cancel context.CancelFunc) {
+	n, _ := s.s.Read(s.one[:])
+	if !s.ended.Load() {
+		cancel()
+	}
+	s.watched <- n == 1
 }
 
 // answer has the handler serve a request if there is room for one more.
@@ -111,7 +118,7 @@ func (m *Mesh) admit(p *listed) bool {
 	return false
 }
 
-// Request is the payload the peer sent; valid as long as the stream.
+// Request is the payload the peer sent; valid until the handler returns.
 func (s *ServerStream) Request() []byte { return s.request }
 
 // Accept says that the request is being served.

@@ -55,10 +55,7 @@ func (m *Mesh) Open(ctx context.Context, id catalog.NodeID, request []byte) (*St
 
 // send writes a request to a kept stream, or a new one.
 func (l *link) send(ctx context.Context, request []byte) (*requestStream, error) {
-	b := make([]byte, 0, prefaceLen+headerLen+len(request))
-	b = append(b, tagRequest, version)
-	b = appendFrame(b, kindRequest, request)
-	if s := l.kept.take(time.Now()); s != nil && s.write(b[prefaceLen:]) == nil {
+	if s := l.kept.take(time.Now()); s != nil && s.ask(request) == nil {
 		return s, nil
 	}
 	octx, cancel := context.WithTimeout(ctx, openTimeout)
@@ -67,8 +64,8 @@ func (l *link) send(ctx context.Context, request []byte) (*requestStream, error)
 	if err != nil {
 		return nil, err
 	}
-	s := &requestStream{Stream: n, reader: newFrameReader(n)}
-	return s, s.write(b)
+	s := &requestStream{Stream: n, reader: newFrameReader(n), buf: append(make([]byte, 0, prefaceLen+headerLen+len(request)), tagRequest, version)}
+	return s, s.ask(request)
 }
 
 // Next returns the next piece of the answer; its text is valid until the
