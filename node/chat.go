@@ -17,8 +17,12 @@ import (
 	"omx/policies/abi"
 )
 
-// errSlow ends a try whose first token takes too long.
-var errSlow = errors.New("no token in time")
+var (
+	// errSlow ends a try whose first token takes too long.
+	errSlow = errors.New("no token in time")
+	// errLate ends a request whose answer has not begun by its deadline.
+	errLate = errors.New("the answer did not begin by the deadline")
+)
 
 // Chat answers a client's request, here or on another node: admission, routing,
 // then the picks in their order until one delivers a first token.
@@ -39,7 +43,7 @@ func (n *Node) Chat(ctx context.Context, c *api.Chat, reply api.Reply) (api.Resu
 	}
 
 	a := &answer{node: n, reply: reply, arrived: c.Arrived, picks: &picks}
-	w := wireRequest{ID: req.ID, Tenant: req.Tenant, PromptTokens: req.Prompt, Prompt: prompt(c)}
+	w := wireRequest{ID: req.ID, Tenant: req.Tenant, Priority: req.Priority, Class: req.Class, PromptTokens: req.Prompt, Prompt: prompt(c)}
 	tries := 0
 	var err error
 	for i := range picks.List() {
@@ -111,7 +115,12 @@ func (a *answer) outcome(tries int, took time.Duration, err error) decide.Outcom
 func (n *Node) try(ctx context.Context, a *answer, req *decide.Request, pick *decide.Pick, w *wireRequest) error {
 	tctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	timer := time.AfterFunc(n.cfg.FirstToken, func() { cancel(errSlow) })
+	wait := n.cfg.FirstToken
+	if req.Deadline > 0 {
+		w.Deadline = max(req.Deadline-n.now(), 1)
+		wait = min(wait, time.Duration(w.Deadline)*time.Microsecond)
+	}
+	timer := time.AfterFunc(wait, func() { cancel(errSlow) })
 	defer timer.Stop()
 	began, first := time.Now(), time.Duration(0)
 	a.by, a.first = pick.Node, func() {
@@ -129,6 +138,9 @@ func (n *Node) try(ctx context.Context, a *answer, req *decide.Request, pick *de
 	}
 	if errors.Is(context.Cause(tctx), errSlow) {
 		err = errSlow
+		if req.Deadline > 0 && n.now() >= req.Deadline {
+			err = errLate
+		}
 	}
 	failed := err != nil && ctx.Err() == nil && isFault(err)
 	n.decider.Ended(n.now(), req, pick, ended(began, first, a.usage.OutputTokens, failed))
@@ -157,10 +169,18 @@ func (n *Node) request(c *api.Chat) decide.Request {
 		seed = uint64(*c.Seed)
 	}
 	return decide.Request{
-		ID: id, Model: c.Model, Tenant: c.Tenant.Handle(),
+		ID: id, Priority: c.Priority, Class: c.Class, Deadline: deadline(c), Model: c.Model, Tenant: c.Tenant.Handle(),
 		Prompt: uint32(c.EstimatedPromptTokens), Estimated: true,
 		MaxOut: uint32(max(c.MaxTokens, 0)), Streamed: c.Stream, Affinity: affinity(c), Seed: seed ^ id*0x9e3779b97f4a7c15,
 	}
+}
+
+// deadline is the moment by which the answer must have begun, 0 for none.
+func deadline(c *api.Chat) catalog.Micros {
+	if c.Deadline <= 0 {
+		return 0
+	}
+	return catalog.Micros(c.Arrived.Add(c.Deadline).UnixMicro())
 }
 
 // affinityBytes of a prompt's beginning tell which conversations belong together:

@@ -25,6 +25,9 @@ type Config struct {
 	// Listen is the host:port of the HTTP API; default 127.0.0.1:11435. Port 0
 	// takes a free one.
 	Listen string
+	// Keys is the file of API keys, as package keys has it; default "keys" in Data.
+	// If it is there, or comes later, requests must have a key.
+	Keys string
 	// AllowedHosts are further names under which clients may address the API,
 	// beside IP addresses and localhost.
 	AllowedHosts []string

@@ -16,7 +16,7 @@ import (
 
 // isFinal reports errors that every node would give.
 func isFinal(err error) bool {
-	if errors.Is(err, engine.ErrTooLong) || errors.Is(err, engine.ErrBadPrompt) {
+	if errors.Is(err, engine.ErrTooLong) || errors.Is(err, engine.ErrBadPrompt) || errors.Is(err, errLate) {
 		return true
 	}
 	switch code, _ := peerCode(err); code {
@@ -77,6 +77,9 @@ func apiError(ctx context.Context, err error) error {
 	if wait, busy := isBusy(err); busy {
 		return &api.Error{Status: http.StatusServiceUnavailable, Code: "overloaded", RetryAfter: wait,
 			Message: "every node that could answer is busy; try again later"}
+	}
+	if errors.Is(err, errLate) {
+		return &api.Error{Status: http.StatusGatewayTimeout, Code: "deadline_exceeded", Message: err.Error() + " that the request has set; give it more time, or try again later"}
 	}
 	if isFinal(err) {
 		code := "invalid_request"

@@ -17,6 +17,7 @@ import (
 	"omx/node/decide/journal"
 	"omx/node/engine"
 	"omx/node/events"
+	"omx/node/keys"
 	"omx/node/mesh"
 	"omx/node/monitor"
 	"omx/node/policy"
@@ -25,6 +26,9 @@ import (
 
 // KeyFile is the identity's file in the data folder.
 const KeyFile = "identity.key"
+
+// KeysFile is the default file of API keys in the data folder.
+const KeysFile = "keys"
 
 const (
 	closeTimeout = 10 * time.Second // for what is under way when the node stops
@@ -50,6 +54,7 @@ type Node struct {
 	born     time.Time
 
 	policies *policy.Manager
+	keys     *keys.File
 	requests atomic.Uint64
 	draining atomic.Bool
 	kept     map[catalog.NodeID]string // slow facts as stored; used by one goroutine of the mesh at a time
@@ -104,7 +109,10 @@ func (n *Node) open() (err error) {
 	if err := n.openEngine(); err != nil {
 		return err
 	}
-	n.api, err = api.New(api.Config{Listen: n.cfg.Listen, AllowedHosts: n.cfg.AllowedHosts, Name: n.cfg.Name, Version: n.cfg.Version, Log: n.log}, n, n, n)
+	if err := n.openKeys(); err != nil {
+		return err
+	}
+	n.api, err = api.New(api.Config{Listen: n.cfg.Listen, Keys: n.keys.Ring, AllowedHosts: n.cfg.AllowedHosts, Name: n.cfg.Name, Version: n.cfg.Version, Log: n.log}, n, n, n)
 	return err
 }
 
@@ -193,7 +201,7 @@ func (n *Node) Start(ctx context.Context) error {
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	n.cancel = cancel
 	n.wg.Go(func() { n.refresh(run) })
-	n.wg.Go(func() { n.pollPolicies(run) })
+	n.wg.Go(func() { n.pollFiles(run) })
 	n.keepRecording(run)
 	n.wg.Go(func() {
 		if err := n.monitor.Run(run); err != nil {

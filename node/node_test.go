@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -271,6 +272,22 @@ func TestBuiltinPoliciesDecide(t *testing.T) {
 	for kind, want := range map[abi.Kind]string{abi.Route: policies.DefaultRoute, abi.Admit: policies.DefaultAdmit} {
 		if a := n.decider.Active(kind).Active; a.Name != want || a.Digest == [32]byte{} {
 			t.Errorf("%v is decided by %+v, want the module %s", kind, a, want)
+		}
+	}
+}
+
+// A request whose answer does not begin by its deadline is given up, and no
+// other node is troubled with it.
+func TestDeadline(t *testing.T) {
+	slow := Config{Engine: newSim(t, engine.SimConfig{Prefill: time.Minute})}
+	slower := Config{Engine: newSim(t, engine.SimConfig{Prefill: time.Minute})}
+	nodes := connect(t, 2, slow, slower, Config{Engine: newSim(t, engine.SimConfig{Models: []engine.Status{}})})
+	for _, n := range nodes {
+		c := chat(t, "m")
+		c.Deadline = 30 * time.Millisecond
+		var known *api.Error
+		if _, err := n.Chat(t.Context(), c, &reader{}); !errors.As(err, &known) || known.Status != http.StatusGatewayTimeout || known.Code != "deadline_exceeded" {
+			t.Errorf("%s: %v", n.cfg.Name, err)
 		}
 	}
 }

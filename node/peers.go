@@ -21,12 +21,15 @@ const maxHops = 1
 
 // wireRequest is a request on its way to another node.
 type wireRequest struct {
-	ID           uint64        `json:"id"`
-	Tenant       uint64        `json:"tenant,omitempty"`
-	PromptTokens uint32        `json:"prompt_tokens"` // estimate
-	Attempt      uint32        `json:"attempt,omitempty"`
-	Hops         uint32        `json:"hops"`
-	Prompt       engine.Prompt `json:"prompt"`
+	ID           uint64         `json:"id"`
+	Tenant       uint64         `json:"tenant,omitempty"`
+	Priority     int32          `json:"priority,omitempty"`
+	Class        uint32         `json:"class,omitempty"`
+	Deadline     catalog.Micros `json:"deadline,omitempty"` // µs left
+	PromptTokens uint32         `json:"prompt_tokens"`      // estimate
+	Attempt      uint32         `json:"attempt,omitempty"`
+	Hops         uint32         `json:"hops"`
+	Prompt       engine.Prompt  `json:"prompt"`
 }
 
 // askPeer has another node answer.
@@ -70,6 +73,10 @@ func (n *Node) Serve(ctx context.Context, from catalog.NodeID, s *mesh.ServerStr
 	}
 	req := decide.Request{ID: w.ID, Model: w.Prompt.Model, Tenant: w.Tenant, Prompt: w.PromptTokens, Estimated: true,
 		MaxOut: uint32(max(w.Prompt.MaxTokens, 0)), FromPeer: true, Peer: from.Handle(), Entry: from.Handle(), Streamed: true, Attempt: w.Attempt, Hops: w.Hops}
+	req.Priority, req.Class = w.Priority, w.Class
+	if w.Deadline > 0 {
+		req.Deadline = n.now() + w.Deadline
+	}
 	snap := n.table.Snapshot()
 	if v := n.decider.Admit(n.now(), snap, &req); v.Action >= abi.Shed {
 		code := mesh.CodeShed

@@ -11,19 +11,20 @@ const (
 	// refreshEvery is how often this node samples its own load. Requests sent since
 	// are counted on top, so this bounds the error by what finishes in between.
 	refreshEvery = 250 * time.Millisecond
-	// pollEvery is how often files of policies are looked at, and how soon one that
-	// crashed has a spare again.
+	// pollEvery is how often files of policies and keys are looked at, and how soon
+	// a policy that crashed has a spare again.
 	pollEvery = 250 * time.Millisecond
 	// saveEvery is how often the catalog goes to disk: after a crash the node
 	// starts with what it knew then.
 	saveEvery = time.Minute
 )
 
-// pollPolicies keeps policies fresh until ctx ends, beside refresh: a module of
-// the size that Go makes takes a second to compile.
-func (n *Node) pollPolicies(ctx context.Context) {
+// pollFiles keeps policies and keys fresh until ctx ends, beside refresh: a module
+// of the size that Go makes takes a second to compile.
+func (n *Node) pollFiles(ctx context.Context) {
 	for tick := time.NewTicker(pollEvery); ; {
 		n.policies.Poll(ctx, n.policyEvent)
+		n.pollKeys()
 		select {
 		case <-tick.C:
 		case <-ctx.Done():

@@ -14,6 +14,7 @@ import (
 // target is the node a command talks to.
 type target struct {
 	API string `help:"Base URL of the node's API." env:"OMX_API" default:"http://127.0.0.1:11435" placeholder:"URL"`
+	Key string `help:"Key, where the node asks for one." env:"OMX_KEY" placeholder:"KEY"`
 }
 
 // maxReply bounds what a command reads from a node that is not streaming.
@@ -55,6 +56,9 @@ func (t *target) post(ctx context.Context, path string, body any) (*http.Respons
 }
 
 func (t *target) do(req *http.Request) (*http.Response, error) {
+	if t.Key != "" {
+		req.Header.Set("Authorization", "Bearer "+t.Key)
+	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		if req.Context().Err() != nil {

@@ -45,6 +45,7 @@ type cli struct {
 	Nodes   nodesCmd   `cmd:"" help:"List the nodes a node knows."`
 	Models  modelsCmd  `cmd:"" help:"List the models of the mesh and who holds them."`
 	ID      idCmd      `cmd:"" name:"id" help:"Print this machine's node identity, for other nodes' --peer."`
+	Keys    keysCmd    `cmd:"" help:"Work with the keys of the API."`
 	Policy  policyCmd  `cmd:"" help:"Work with policy modules."`
 	Engine  engineCmd  `cmd:"" help:"Install and inspect the engine libraries."`
 	Testnet testnetCmd `cmd:"" help:"Start several nodes on this machine."`

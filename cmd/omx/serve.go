@@ -18,6 +18,7 @@ type serveCmd struct {
 	Name        string        `help:"What people call this machine (default: host name)."`
 	Data        string        `help:"Folder for the node's state (default: ~/.local/state/omx)." type:"path"`
 	Listen      string        `help:"Address of the HTTP API; port 0 takes a free one." default:"127.0.0.1:11435" placeholder:"HOST:PORT"`
+	Keys        string        `help:"File of API keys, see: omx keys (default: keys in the data folder, if it is there)." type:"path" placeholder:"FILE"`
 	AllowHost   []string      `help:"Further host name under which clients may address the API." placeholder:"NAME"`
 	Mesh        string        `help:"UDP address for other nodes, as multiaddr." default:"/ip4/127.0.0.1/udp/0/quic-v1" placeholder:"ADDR"`
 	Peer        []string      `help:"Node that may talk with this one: ADDR/p2p/ID to dial it, /p2p/ID if it dials us." placeholder:"ADDR"`
@@ -49,7 +50,7 @@ func (c *serveCmd) Run(e *env) error {
 		level = slog.LevelInfo
 	}
 	n, err := node.New(node.Config{
-		Name: c.Name, Data: c.Data, Listen: c.Listen, AllowedHosts: c.AllowHost, Mesh: c.Mesh, Peers: c.Peer, Zone: c.Zone,
+		Name: c.Name, Data: c.Data, Listen: c.Listen, Keys: c.Keys, AllowedHosts: c.AllowHost, Mesh: c.Mesh, Peers: c.Peer, Zone: c.Zone,
 		Models: c.Model, Demo: c.Demo, EngineDirs: engineDirs(c.EngineDir), Slots: c.Slots, QueueLimit: c.Queue,
 		ContextTokens: c.Context, Threads: c.Threads, RoutePolicy: c.RoutePolicy, AdmitPolicy: c.AdmitPolicy, RouteParams: c.RouteParam, AdmitParams: c.AdmitParam,
 		PolicyTrust: c.PolicyTrust, PolicyLarge: c.PolicyLarge, AdmitClosed: c.AdmitClosed, Record: c.Record,

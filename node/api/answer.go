@@ -33,6 +33,10 @@ type format interface {
 
 // answer runs a request and writes what comes of it in the format f.
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, c *Chat, f format) {
+	if err := s.ask(r, c); err != nil {
+		f.refuse(w, err)
+		return
+	}
 	if !c.Stream {
 		s.answerWhole(w, r, c, f)
 		return

@@ -89,7 +89,13 @@ func (views) Decision(id uint64) (DecisionView, bool) { return DecisionView{ID: 
 
 func start(t testing.TB, s *script) (*Server, string) {
 	t.Helper()
-	srv, err := New(Config{Listen: "127.0.0.1:0", Name: "test", Version: "v0", AllowedHosts: []string{"omx.example"}}, s, views{}, views{})
+	return startWith(t, Config{Name: "test", Version: "v0", AllowedHosts: []string{"omx.example"}}, s)
+}
+
+func startWith(t testing.TB, cfg Config, s *script) (*Server, string) {
+	t.Helper()
+	cfg.Listen = "127.0.0.1:0"
+	srv, err := New(cfg, s, views{}, views{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -68,10 +68,9 @@ func (s *Server) policies(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) orderPolicy(w http.ResponseWriter, r *http.Request) {
-	// Whoever decides what is admitted decides everything: only who is on this
-	// machine may.
-	if !isLocal(r.RemoteAddr) {
-		writeOpenAIError(w, &Error{Status: http.StatusForbidden, Code: "local_only", Message: "policies are changed from the node's own machine only"})
+	// Whoever decides what is admitted decides everything.
+	if err := s.mayOperate(r); err != nil {
+		writeOpenAIError(w, err)
 		return
 	}
 	o := PolicyOrder{}

@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"omx/node/keys"
 )
 
 // Config of a Server.
@@ -23,6 +25,8 @@ type Config struct {
 	// header may carry: a page on another site must not reach this API by
 	// pointing its own name at it.
 	AllowedHosts []string
+	// Keys are the keys that requests must have; nil, or one that returns nil: none.
+	Keys func() *keys.Ring
 	// Name and Version are shown by /healthz.
 	Name, Version string
 	// Log gets server faults; nil discards.
@@ -127,6 +131,13 @@ func (s *Server) guard(next http.Handler) http.Handler {
 			refuse(w, r, &Error{Status: http.StatusForbidden, Code: "origin_not_allowed",
 				Message: fmt.Sprintf("pages of %q may not use this node; start it with --allow-host to let them", clip(o))})
 			return
+		}
+		if !isOpen(r) {
+			if _, e := s.holder(r); e != nil {
+				w.Header().Set("Www-Authenticate", "Bearer")
+				refuse(w, r, e)
+				return
+			}
 		}
 		if h, pattern := mux.Handler(r); pattern == "" {
 			s.unknown(w, r, h)

@@ -33,9 +33,15 @@ type Chat struct {
 	Stop []string
 	// Format is "json" in quotes for any JSON, or a JSON schema that the answer must
 	// meet; nil: free text.
-	Format  json.RawMessage
-	Stream  bool
-	Arrived time.Time
+	Format json.RawMessage
+	Stream bool
+	// Priority below 0 may be shed first; Class is of service, as the operator
+	// numbers them.
+	Priority int32
+	Class    uint32
+	// Deadline is how long after Arrived the answer must have begun; 0 none.
+	Deadline time.Duration
+	Arrived  time.Time
 	// EstimatedPromptTokens counts a token per four bytes of text.
 	EstimatedPromptTokens int
 }
