@@ -101,4 +101,3 @@ func TestAsker(t *testing.T) {
 		}
 	}
 }
-
