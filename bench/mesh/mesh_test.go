@@ -27,7 +27,7 @@ func TestRun(t *testing.T) {
 			t.Errorf("%s by %s: %s %+v", s.Name, s.Variant, s.Note, s.Summary())
 		}
 	}
-	if len(r.Request) != 3 || len(r.Tokens) != 3 {
+	if len(r.Request) != 5 || len(r.Tokens) != 3 {
 		t.Errorf("%d rows of requests, %d of tokens", len(r.Request), len(r.Tokens))
 	}
 	for _, x := range r.Tokens {
@@ -41,7 +41,7 @@ func TestRun(t *testing.T) {
 	asJSON := func(w io.Writer) error { return json.NewEncoder(w).Encode(r) }
 	for name, write := range map[string]func(io.Writer) error{"table": r.WriteTable, "markdown": r.WriteMarkdown, "json": asJSON} {
 		var b bytes.Buffer
-		if err := write(&b); err != nil || !strings.Contains(b.String(), variantFresh) {
+		if err := write(&b); err != nil || !strings.Contains(b.String(), Fresh) {
 			t.Errorf("%s: %v\n%s", name, err, &b)
 		}
 	}
@@ -59,7 +59,7 @@ func TestCheck(t *testing.T) {
 		{16, "", "1.60x of bare QUIC's time"},
 		{14, "broken", "omx: broken"},
 	} {
-		r := &Result{Request: []measure.Series{made(variantBare, 10, ""), made(variantKept, c.p50, c.note)}}
+		r := &Result{Request: []measure.Series{made(Bare, 10, ""), made(Kept, c.p50, c.note)}}
 		if err := r.Check(); (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%+v: %v", c, err)
 		}

@@ -15,15 +15,19 @@ import (
 	"github.com/quic-go/quic-go"
 )
 
-// bare is a kept stream of quic-go and nothing else: what the mesh is measured
-// against. Both ends know the lengths, so nothing is framed.
+// bare is quic-go and nothing else: what the mesh is measured against. Both ends
+// know the lengths, so nothing is framed. Each answer has the request's length.
 type bare struct {
+	size     int
 	listener *quic.Listener
+	client   *tls.Config
 	conn     *quic.Conn
 	stream   *quic.Stream
 	answer   []byte
 	wg       sync.WaitGroup
 }
+
+const bareProto = "omx-bench"
 
 func certificate() (tls.Certificate, error) {
 	public, private, err := ed25519.GenerateKey(rand.Reader)
@@ -35,21 +39,19 @@ func certificate() (tls.Certificate, error) {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: private}, err
 }
 
-func newBare(ctx context.Context) (b *bare, err error) {
+func newBare(ctx context.Context, size int) (b *bare, err error) {
 	cert, err := certificate()
 	if err != nil {
 		return nil, err
 	}
-	const proto = "omx-bench"
-	b = &bare{answer: make([]byte, answerBytes)}
-	b.listener, err = quic.ListenAddr("127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{proto}}, nil)
+	// Who answers is known: this process.
+	b = &bare{size: size, answer: make([]byte, size), client: &tls.Config{InsecureSkipVerify: true, NextProtos: []string{bareProto}}}
+	b.listener, err = quic.ListenAddr("127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{bareProto}}, nil)
 	if err != nil {
 		return nil, err
 	}
-	b.wg.Go(func() { b.serve(ctx) })
-	// Who answers is known: this process.
-	b.conn, err = quic.DialAddr(ctx, b.listener.Addr().String(), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{proto}}, nil)
-	if err == nil {
+	b.wg.Go(func() { b.accept(ctx) })
+	if b.conn, err = b.dial(ctx); err == nil {
 		b.stream, err = b.conn.OpenStreamSync(ctx)
 	}
 	if err != nil {
@@ -58,18 +60,34 @@ func newBare(ctx context.Context) (b *bare, err error) {
 	return b, nil
 }
 
-func (b *bare) serve(ctx context.Context) {
-	conn, err := b.listener.Accept(ctx)
-	if err != nil {
-		return
+func (b *bare) dial(ctx context.Context) (*quic.Conn, error) {
+	return quic.DialAddr(ctx, b.listener.Addr().String(), b.client, nil)
+}
+
+func (b *bare) accept(ctx context.Context) {
+	for {
+		conn, err := b.listener.Accept(ctx)
+		if err != nil {
+			return
+		}
+		b.wg.Go(func() {
+			for {
+				s, err := conn.AcceptStream(ctx)
+				if err != nil {
+					return
+				}
+				b.wg.Go(func() { b.serve(s) })
+			}
+		})
 	}
-	s, err := conn.AcceptStream(ctx)
-	if err != nil {
-		return
-	}
-	request, answer := make([]byte, requestBytes), make([]byte, answerBytes)
+}
+
+// serve answers on one stream until the other end closes it.
+func (b *bare) serve(s *quic.Stream) {
+	request, answer := make([]byte, b.size), make([]byte, b.size)
 	for {
 		if _, err := io.ReadFull(s, request); err != nil {
+			_ = s.Close()
 			return
 		}
 		if _, err := s.Write(answer); err != nil {
@@ -78,12 +96,26 @@ func (b *bare) serve(ctx context.Context) {
 	}
 }
 
-func (b *bare) ask(request []byte) error {
-	if _, err := b.stream.Write(request); err != nil {
+func (b *bare) over(s *quic.Stream, request []byte) error {
+	if _, err := s.Write(request); err != nil {
 		return err
 	}
-	_, err := io.ReadFull(b.stream, b.answer)
+	_, err := io.ReadFull(s, b.answer)
 	return err
+}
+
+// ask uses the kept stream.
+func (b *bare) ask(_ context.Context, request []byte) error { return b.over(b.stream, request) }
+
+// askStream opens a stream on the kept connection.
+func (b *bare) askStream(ctx context.Context, request []byte) error {
+	s, err := b.conn.OpenStreamSync(ctx)
+	if err != nil {
+		return err
+	}
+	err = b.over(s, request)
+	s.CancelRead(0)
+	return errors.Join(err, s.Close())
 }
 
 func (b *bare) close() error {

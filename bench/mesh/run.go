@@ -2,13 +2,11 @@ package mesh
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"time"
 
 	"omx/bench/measure"
-	"omx/node/mesh"
 )
 
 // Options of a run. The zero value is the full run: about 15 s.
@@ -25,15 +23,10 @@ type Result struct {
 }
 
 const (
-	requestBytes = 256 // a question of some sixty words
-	answerBytes  = 16  // about what a token and the end of an answer are framed
+	nameRequest  = "request/256"
+	requestBytes = 256 // a question of some sixty words; the answer is as long
 
 	connectTimeout = 20 * time.Second
-
-	nameRequest  = "request/256"
-	variantBare  = "bare QUIC"
-	variantKept  = "omx"
-	variantFresh = "omx, new stream"
 )
 
 // mostOverBare is how many times the median round trip of bare QUIC a request
@@ -53,7 +46,7 @@ func Run(ctx context.Context, opt Options, progress io.Writer) (*Result, error) 
 	}
 	r := &Result{Machine: measure.Here()}
 	var err error
-	if r.Request, err = measure.Cases(ctx, cases(ctx), cfg, progress); err != nil {
+	if r.Request, err = measure.Cases(ctx, Cases(ctx, nameRequest, requestBytes), cfg, progress); err != nil {
 		return nil, fmt.Errorf("measure requests: %w", err)
 	}
 	for _, c := range []struct {
@@ -70,53 +63,4 @@ func Run(ctx context.Context, opt Options, progress io.Writer) (*Result, error) 
 		return nil, fmt.Errorf("measure the hop: %w", err)
 	}
 	return r, nil
-}
-
-func cases(ctx context.Context) []measure.Case {
-	answer := func(_ context.Context, s *mesh.ServerStream) {
-		if s.Accept() == nil && s.Token([]byte(" token"), 1) == nil {
-			s.Done(nil)
-		}
-	}
-	overMesh := func(keep int) func(int) (*measure.Run, error) {
-		return func(int) (*measure.Run, error) {
-			p, err := newPair(ctx, keep, answer)
-			if err != nil {
-				return nil, err
-			}
-			return asking(func(b []byte) error { return p.ask(ctx, b) }, p.close), nil
-		}
-	}
-	return []measure.Case{
-		{Name: nameRequest, Variant: variantBare, Workers: 1, Start: func(int) (*measure.Run, error) {
-			b, err := newBare(ctx)
-			if err != nil {
-				return nil, err
-			}
-			return asking(b.ask, b.close), nil
-		}},
-		{Name: nameRequest, Variant: variantKept, Workers: 1, Start: overMesh(0)},
-		{Name: nameRequest, Variant: variantFresh, Workers: 1, Start: overMesh(-1)},
-	}
-}
-
-// asking is one request after another. A failure shows beside the figures.
-func asking(ask func([]byte) error, end func() error) *measure.Run {
-	request := make([]byte, requestBytes)
-	var failed error
-	return &measure.Run{
-		Op: func(_ *measure.Worker, n int) {
-			for range n {
-				if err := ask(request); err != nil && failed == nil {
-					failed = err
-				}
-			}
-		},
-		Close: func() string {
-			if err := errors.Join(failed, end()); err != nil {
-				return err.Error()
-			}
-			return ""
-		},
-	}
 }

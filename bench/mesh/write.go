@@ -19,7 +19,7 @@ func (r *Result) series(variant string) *measure.Series {
 
 // overBare is how many times bare QUIC's median a variant's is.
 func (r *Result) overBare(variant string) float64 {
-	bare := r.series(variantBare).Summary().P50.Median
+	bare := r.series(Bare).Summary().P50.Median
 	if bare <= 0 {
 		return 0
 	}
@@ -36,7 +36,7 @@ func (r *Result) Check() error {
 			miss("%s by %s: %s", s.Name, s.Variant, s.Note)
 		}
 	}
-	if over := r.overBare(variantKept); over > mostOverBare {
+	if over := r.overBare(Kept); over > mostOverBare {
 		miss("a request takes %s of bare QUIC's time, the goal is %s", measure.Times(over), measure.Times(mostOverBare))
 	}
 	if len(errs) > 0 && r.Machine.Busy() {
@@ -46,11 +46,11 @@ func (r *Result) Check() error {
 }
 
 func (r *Result) tables() []*measure.Table {
-	requests := &measure.Table{Head: []string{"a request and its answer, one after another", "p50", "p99", "requests/s", "cpu", "B/op", "allocs/op", "to bare QUIC"}}
-	for _, v := range []string{variantBare, variantKept, variantFresh} {
+	requests := &measure.Table{Head: []string{"a request of 256 bytes and its answer", "p50", "p99", "requests/s", "cpu", "B/op", "allocs/op", "to bare QUIC"}}
+	for _, v := range []string{DialEach, StreamEach, Bare, Fresh, Kept} {
 		s := r.series(v).Summary()
 		over := ""
-		if v != variantBare {
+		if v != Bare {
 			over = measure.Times(r.overBare(v))
 		}
 		requests.Rows = append(requests.Rows, []string{v, measure.Nanos(s.P50.Median), measure.Nanos(s.P99.Median), measure.Count(measure.Rate(s.Wall.Median)),
