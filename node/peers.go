@@ -95,13 +95,10 @@ func (n *Node) Serve(ctx context.Context, from catalog.NodeID, s *mesh.ServerStr
 		pick = &p
 		n.decider.Sent(n.now(), &req, pick)
 	}
-	accepted := false
+	begun := false
 	usage, err := n.engine.Generate(ctx, &w.Prompt, func(t engine.Token) error {
-		if !accepted {
-			if err := s.Accept(); err != nil {
-				return err
-			}
-			accepted = true
+		if !begun {
+			begun = true
 			if pick != nil {
 				n.decider.First(n.now(), &req, pick, catalog.Micros(time.Since(began).Microseconds()))
 			}
@@ -123,11 +120,8 @@ func (n *Node) Serve(ctx context.Context, from catalog.NodeID, s *mesh.ServerStr
 			s.Fail(&mesh.FailedError{Code: mesh.CodeInternal, Message: "encode usage"})
 			return
 		}
-		if !accepted && s.Accept() != nil {
-			return
-		}
 		s.Done(trailer)
-	case accepted:
+	case begun:
 		s.Fail(&mesh.FailedError{Code: wireCode(err), Message: err.Error()})
 	default:
 		s.Refuse(&mesh.RefusedError{Code: wireCode(err), RetryAfter: time.Second, Message: err.Error()})

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"strings"
 )
 
 // WriteGobench writes one line per sample as `go test -bench` does, so that
@@ -14,7 +15,7 @@ func WriteGobench(w io.Writer, suite string, m Machine, all []Series) error {
 	b := bufio.NewWriter(w)
 	fmt.Fprintf(b, "goos: %s\ngoarch: %s\npkg: omx\ncpu: %s\n", runtime.GOOS, runtime.GOARCH, m.CPU)
 	for _, s := range all {
-		name := fmt.Sprintf("Benchmark%s/%s/variant=%s", suite, s.Name, s.Variant)
+		name := fmt.Sprintf("Benchmark%s/%s/variant=%s", suite, s.Name, strings.Map(plain, s.Variant))
 		if s.Procs != 1 { // go test leaves the suffix out at 1
 			name += fmt.Sprintf("-%d", s.Procs)
 		}
@@ -24,6 +25,14 @@ func WriteGobench(w io.Writer, suite string, m Machine, all []Series) error {
 		}
 	}
 	return b.Flush()
+}
+
+// plain keeps a name in one word.
+func plain(r rune) rune {
+	if r == ' ' || r == ',' {
+		return '_'
+	}
+	return r
 }
 
 func floor(v float64) string { return fmt.Sprintf("%d", int64(v)) }

@@ -10,7 +10,7 @@ import (
 
 // Ways to ask another process over QUIC.
 const (
-	DialEach   = "libp2p, dialled for each" // both ends prove who they are, as nodes do
+	DialEach   = "omx, connected for each" // until the peer is usable again
 	StreamEach = "bare QUIC, new stream for each"
 	Bare       = "bare QUIC, kept stream"
 	Kept       = "omx"
@@ -22,16 +22,16 @@ const (
 func Cases(ctx context.Context, name string, size int) []measure.Case {
 	text := make([]byte, size)
 	answer := func(_ context.Context, s *mesh.ServerStream) {
-		if s.Accept() == nil && s.Token(text, 1) == nil {
+		if s.Token(text, 1) == nil {
 			s.Done(nil)
 		}
 	}
-	overMesh := func(keep int) (func([]byte) error, func() error, error) {
+	overMesh := func(keep int, ask func(p *pair, ctx context.Context, request []byte) error) (func([]byte) error, func() error, error) {
 		p, err := newPair(ctx, keep, answer)
 		if err != nil {
 			return nil, nil, err
 		}
-		return func(b []byte) error { return p.ask(ctx, b) }, p.close, nil
+		return func(b []byte) error { return ask(p, ctx, b) }, p.close, nil
 	}
 	overBare := func(ask func(b *bare, ctx context.Context, request []byte) error) (func([]byte) error, func() error, error) {
 		b, err := newBare(ctx, size)
@@ -45,17 +45,11 @@ func Cases(ctx context.Context, name string, size int) []measure.Case {
 		variant string
 		start   func() (ask func([]byte) error, end func() error, err error)
 	}{
-		{DialEach, func() (func([]byte) error, func() error, error) {
-			d, err := newDialler(ctx, size)
-			if err != nil {
-				return nil, nil, err
-			}
-			return func(b []byte) error { return d.ask(ctx, b) }, d.close, nil
-		}},
+		{DialEach, func() (func([]byte) error, func() error, error) { return overMesh(0, (*pair).askDialled) }},
 		{StreamEach, func() (func([]byte) error, func() error, error) { return overBare((*bare).askStream) }},
 		{Bare, func() (func([]byte) error, func() error, error) { return overBare((*bare).ask) }},
-		{Kept, func() (func([]byte) error, func() error, error) { return overMesh(0) }},
-		{Fresh, func() (func([]byte) error, func() error, error) { return overMesh(-1) }},
+		{Kept, func() (func([]byte) error, func() error, error) { return overMesh(0, (*pair).ask) }},
+		{Fresh, func() (func([]byte) error, func() error, error) { return overMesh(-1, (*pair).ask) }},
 	} {
 		all = append(all, measure.Case{Name: name, Variant: way.variant, Workers: 1, Start: func(int) (*measure.Run, error) {
 			ask, end, err := way.start()

@@ -33,20 +33,35 @@ func (seen) PeerRecord(catalog.NodeInfo, time.Duration) {}
 type pair struct {
 	client, server *mesh.Mesh
 	to             catalog.NodeID
+	up             chan struct{} // the client has connected
 }
 
-// newPair connects two ends; keep is how many idle streams are kept.
-func newPair(ctx context.Context, keep int, serve handler) (p *pair, err error) {
-	ids, keys := [2]string{}, [2]ed25519.PrivateKey{}
-	for i := range keys {
-		if _, keys[i], err = ed25519.GenerateKey(rand.Reader); err != nil {
-			return nil, err
-		}
-		id, err := mesh.KeyID(keys[i])
-		if err != nil {
-			return nil, err
-		}
-		ids[i] = id.String()
+type identity struct {
+	key ed25519.PrivateKey
+	id  catalog.NodeID
+}
+
+func newIdentity() (i identity, err error) {
+	if _, i.key, err = ed25519.GenerateKey(rand.Reader); err == nil {
+		i.id, err = mesh.KeyID(i.key)
+	}
+	return i, err
+}
+
+// newPair connects two ends; keep is how many idle streams are kept. The server
+// also lets the guests in.
+func newPair(ctx context.Context, keep int, serve handler, guests ...catalog.NodeID) (p *pair, err error) {
+	server, err := newIdentity()
+	if err != nil {
+		return nil, err
+	}
+	client, err := newIdentity()
+	if err != nil {
+		return nil, err
+	}
+	var peers []string
+	for _, id := range append(guests, client.id) {
+		peers = append(peers, "/p2p/"+id.String())
 	}
 	p = &pair{}
 	defer func() {
@@ -55,27 +70,41 @@ func newPair(ctx context.Context, keep int, serve handler) (p *pair, err error) 
 		}
 	}()
 	up := seen{make(chan struct{}, 1)}
-	if p.server, err = mesh.New(mesh.Config{Key: keys[0], Peers: []string{"/p2p/" + ids[1]}}, seen{make(chan struct{}, 1)}, serve); err != nil {
+	if p.server, err = mesh.New(mesh.Config{Key: server.key, Peers: peers}, seen{make(chan struct{}, 1)}, serve); err != nil {
 		return p, err
 	}
 	if err = p.server.Start(ctx); err != nil {
 		return p, err
 	}
-	if p.client, err = mesh.New(mesh.Config{Key: keys[1], Peers: p.server.Addrs(), KeepStreams: keep}, up, serve); err != nil {
+	if p.client, err = mesh.New(mesh.Config{Key: client.key, Peers: p.server.Addrs(), KeepStreams: keep,
+		Pool: mesh.PoolConfig{RetryMin: 1, RetryMax: 1}}, up, serve); err != nil {
 		return p, err
 	}
 	if err = p.client.Start(ctx); err != nil {
 		return p, err
 	}
-	p.to = p.server.ID()
+	p.to, p.up = p.server.ID(), up.up
+	return p, p.connected(ctx)
+}
+
+func (p *pair) connected(ctx context.Context) error {
 	select {
-	case <-up.up:
-		return p, nil
+	case <-p.up:
+		return nil
 	case <-time.After(connectTimeout):
-		return p, errors.New("the two ends did not connect")
+		return errors.New("the two ends did not connect")
 	case <-ctx.Done():
-		return p, ctx.Err()
+		return ctx.Err()
 	}
+}
+
+// askDialled has the client connect anew, as after a loss, and asks.
+func (p *pair) askDialled(ctx context.Context, request []byte) error {
+	p.client.Drop(p.to)
+	if err := p.connected(ctx); err != nil {
+		return err
+	}
+	return p.ask(ctx, request)
 }
 
 func (p *pair) close() (err error) {

@@ -133,6 +133,18 @@ func newPeerSet(ids []string) *peerSet {
 	return s
 }
 
+func (s *peerSet) add(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.conns[id] = []*naiveConn{{id: id}}
+}
+
+func (s *peerSet) remove(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, id)
+}
+
 func (s *peerSet) peers() []string {
 	s.mu.RLock()
 	defer s.mu.RUnlock()

@@ -24,11 +24,11 @@ type nodePool struct {
 
 func newNodePool(n int) (*nodePool, error) {
 	p := &nodePool{Pool: mesh.NewPool[*standIn](mesh.PoolConfig{MaxConns: max(n, 1)}, nil)}
-	for _, name := range names(n) {
-		id, err := catalog.ParseNodeID(name)
-		if err != nil {
-			return nil, err
-		}
+	ids, err := nodeIDs(names(n))
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range ids {
 		conn := &standIn{}
 		e, err := p.Put(id, conn, false)
 		if err != nil {
@@ -37,6 +37,17 @@ func newNodePool(n int) (*nodePool, error) {
 		p.ids, p.conns, p.entries = append(p.ids, id), append(p.conns, conn), append(p.entries, e)
 	}
 	return p, nil
+}
+
+func nodeIDs(names []string) ([]catalog.NodeID, error) {
+	ids := make([]catalog.NodeID, len(names))
+	for i, name := range names {
+		var err error
+		if ids[i], err = catalog.ParseNodeID(name); err != nil {
+			return nil, err
+		}
+	}
+	return ids, nil
 }
 
 // names makes n peer names of the usual length.

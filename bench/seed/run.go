@@ -6,22 +6,27 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"runtime"
+	"slices"
 	"time"
 
 	"omx/bench/measure"
 )
 
-// Options of a run. The zero value is the full run: about 75 s.
+// Options of a run. The zero value is the full run: about two minutes.
 type Options struct {
-	Duration time.Duration  // of one measurement; 0 means 200 ms, or 15 ms if Short
+	Duration time.Duration  // of one measurement; 0 means 60 ms, or 15 ms if Short
 	Repeats  int            // of each; 0 means 5, or 3 if Short
-	Procs    []int          // GOMAXPROCS to measure at; empty means all processors; {1, 8} measures at both
-	Filter   *regexp.Regexp // rows by name ("pool/use/100"); nil means all
+	Procs    []int          // GOMAXPROCS to measure at; empty means one processor and all of them
+	Filter   *regexp.Regexp // rows by name ("pool/use/100"); nil means all, with facts and end to end
 	Short    bool           // under 15 s: for tests of the suite itself
 }
 
 func (o Options) config() measure.Config {
-	c := measure.Config{Duration: 200 * time.Millisecond, Repeats: 5, Procs: o.Procs}
+	c := measure.Config{Duration: 60 * time.Millisecond, Repeats: 5, Procs: o.Procs}
+	if len(c.Procs) == 0 {
+		c.Procs = slices.Compact([]int{1, runtime.NumCPU()})
+	}
 	if o.Short {
 		c.Duration, c.Repeats = 15*time.Millisecond, 3
 	}
@@ -40,6 +45,8 @@ type Result struct {
 	Duration time.Duration
 	Repeats  int
 	Series   []measure.Series
+	Facts    []Fact    // what each design gets right and wrong; nil with a filter
+	EndToEnd *EndToEnd // likewise
 }
 
 // Run measures all rows in turns. progress gets a line per repeat. Errors:
@@ -62,6 +69,16 @@ func Run(ctx context.Context, opt Options, progress io.Writer) (*Result, error) 
 	if res.Series, err = measure.Cases(ctx, cases, cfg, progress); err != nil {
 		return nil, fmt.Errorf("run seed suite: %w", err)
 	}
+	if opt.Filter != nil {
+		return res, nil
+	}
+	fmt.Fprintln(progress, "facts, then end to end")
+	if res.Facts, err = facts(opt.Short); err != nil {
+		return nil, fmt.Errorf("run seed suite: %w", err)
+	}
+	if res.EndToEnd, err = endToEnd(ctx, opt.Short, progress); err != nil {
+		return nil, fmt.Errorf("run seed suite: %w", err)
+	}
 	return res, nil
 }
 
@@ -70,7 +87,7 @@ func Run(ctx context.Context, opt Options, progress io.Writer) (*Result, error) 
 const maxAllocs = 0.01
 
 // Check returns an error for every goal missed: the ratio of report to omx where
-// a row has one, and no allocations in omx. Only figures of one run are compared
+// a row has one, no allocations in omx, and what it must get right. Only figures of one run are compared
 // with one another, so it means the same on any machine with two processors or
 // more that are not busy otherwise. With one there are no ratios to check: nobody contends for a lock, and
 // stopping the program, which the report's monitor does, costs next to nothing.
@@ -86,6 +103,10 @@ func (r *Result) Check() error {
 		if f.omx.Note == errWrong.Error() || f.report.Note == errWrong.Error() || f.naive.Note == errWrong.Error() {
 			errs = append(errs, fmt.Errorf("%s: %w", f.label(), errWrong))
 		}
+	}
+	errs = append(errs, checkFacts(r.Facts)...)
+	if r.EndToEnd != nil {
+		errs = append(errs, r.EndToEnd.check()...)
 	}
 	if len(errs) > 0 && r.Machine.Busy() {
 		errs = append(errs, fmt.Errorf("the machine was busy with other work (load %s): measure again when it is quiet", r.Machine.Load))

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -34,6 +36,7 @@ func TestRun(t *testing.T) {
 	for _, s := range sections() {
 		rows += len(s.rows)
 	}
+	rows *= len(slices.Compact([]int{1, runtime.NumCPU()}))
 	if found := res.found(); len(found) != rows || len(res.Series) != 3*rows {
 		t.Fatalf("%d rows and %d series of %d rows", len(found), len(res.Series), rows)
 	}
@@ -43,6 +46,21 @@ func TestRun(t *testing.T) {
 		}
 		if s.Samples[0].Wall <= 0 {
 			t.Errorf("%s, %s: %+v", s.Name, s.Variant, s.Samples[0])
+		}
+	}
+	if len(res.Facts) < 4 || len(res.EndToEnd.Events) != 3 || len(res.EndToEnd.Request) != 5 || len(res.EndToEnd.Peers) != 2 {
+		t.Errorf("facts %+v, end to end %+v", res.Facts, res.EndToEnd)
+	}
+	for _, f := range res.Facts { // that it is right does not depend on how long one measures
+		if f.Omx > f.Most || f.Naive < 0 || f.Report < 0 {
+			t.Errorf("%+v", f)
+		}
+	}
+	for _, list := range [][]measure.Series{res.EndToEnd.Request, res.EndToEnd.Peers} {
+		for _, s := range list {
+			if s.Note != "" || s.Samples[0].Wall <= 0 {
+				t.Errorf("%s, %s: %s %+v", s.Name, s.Variant, s.Note, s.Samples)
+			}
 		}
 	}
 	if progress.Len() == 0 {
@@ -58,18 +76,21 @@ func TestRun(t *testing.T) {
 			t.Errorf("%d columns: %s", n, line)
 		}
 	}
-	for _, want := range []string{"61,053", "47,992/s", "iteration counts", "For a user"} {
+	for _, want := range []string{"End to end", "after a later one", "connected for each", "Not measured", "61,053", "47,992/s", "iteration counts", "For a user"} {
 		for name, text := range map[string]string{"table": table.String(), "markdown": markdown.String()} {
 			if !strings.Contains(text, want) {
 				t.Errorf("%s lacks %q", name, want)
 			}
 		}
 	}
-	if n := strings.Count(gobench.String(), "\nBenchmarkSeed/"); n != 3*rows {
-		t.Errorf("%d benchmark lines, want %d", n, 3*rows)
+	lines := 3*rows + len(res.EndToEnd.Request) + len(res.EndToEnd.Peers)
+	if n := strings.Count(gobench.String(), "\nBenchmarkSeed/"); n != lines {
+		t.Errorf("%d benchmark lines, want %d", n, lines)
 	}
 	var back struct {
-		Rows []struct {
+		Facts    []Fact
+		EndToEnd *EndToEnd `json:"end_to_end"`
+		Rows     []struct {
 			Name     string
 			Variants []struct {
 				Variant string
@@ -77,13 +98,13 @@ func TestRun(t *testing.T) {
 			}
 		}
 	}
-	if err := json.Unmarshal(data.Bytes(), &back); err != nil || len(back.Rows) != rows || len(back.Rows[0].Variants) != 3 || len(back.Rows[0].Variants[0].Samples) != 1 {
+	if err := json.Unmarshal(data.Bytes(), &back); err != nil || len(back.Rows) != rows || len(back.Rows[0].Variants) != 3 || len(back.Rows[0].Variants[0].Samples) != 1 || len(back.Facts) != len(res.Facts) || back.EndToEnd == nil {
 		t.Errorf("JSON: %v, %d rows", err, len(back.Rows))
 	}
 }
 
 func TestFilter(t *testing.T) {
-	opt := Options{Duration: time.Millisecond, Repeats: 1, Procs: []int{1, 2}, Filter: regexp.MustCompile(`^peers/count/`)}
+	opt := Options{Duration: time.Millisecond, Repeats: 1, Procs: []int{1, 2}, Filter: regexp.MustCompile(`^peers/count/[0-9]`)}
 	res, err := Run(context.Background(), opt, io.Discard)
 	if err != nil {
 		t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"omx/bench/measure"
@@ -36,6 +37,9 @@ func (r *Result) WriteTable(w io.Writer) error {
 	}
 	b.WriteString("\n")
 	if err := t.WriteText(&b); err != nil {
+		return err
+	}
+	if err := r.writeEnd(&b, (*measure.Table).WriteText, func(_ int, title string) string { return title }); err != nil {
 		return err
 	}
 	_, err := io.WriteString(w, b.String())
@@ -118,13 +122,40 @@ func (r *Result) WriteMarkdown(w io.Writer) error {
 			return err
 		}
 	}
+	if err := r.writeEnd(&b, (*measure.Table).WriteMarkdown, func(level int, title string) string { return strings.Repeat("#", level) + " " + title + "\n" }); err != nil {
+		return err
+	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
+// writeEnd adds facts and end to end, where they were measured.
+func (r *Result) writeEnd(b *strings.Builder, write func(*measure.Table, io.Writer) error, heading func(level int, title string) string) error {
+	if r.EndToEnd == nil {
+		return nil
+	}
+	fmt.Fprintf(b, "\n%s\n", heading(3, "Right and wrong"))
+	if err := write(factTable(r.Facts), b); err != nil {
+		return err
+	}
+	fmt.Fprintf(b, "\n%s\n%s", heading(3, "End to end"), measure.Wrap("What becomes of the four things for somebody who waits for them.", "", width))
+	for _, p := range r.EndToEnd.parts() {
+		fmt.Fprintf(b, "\n%s\n%s\n", heading(4, p.title), measure.Wrap("For a user: "+p.meaning, "", width))
+		if err := write(p.table, b); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(b, "\n%s", measure.Wrap(notMeasured, "", width))
+	return nil
+}
+
 // WriteGobench writes what benchstat reads.
 func (r *Result) WriteGobench(w io.Writer) error {
-	return measure.WriteGobench(w, "Seed", r.Machine, r.Series)
+	all := r.Series
+	if r.EndToEnd != nil {
+		all = slices.Concat(all, r.EndToEnd.Request, r.EndToEnd.Peers)
+	}
+	return measure.WriteGobench(w, "Seed", r.Machine, all)
 }
 
 // WriteJSON writes every sample, and per row the summary and what the report
@@ -153,7 +184,9 @@ func (r *Result) WriteJSON(w io.Writer) error {
 		Repeats  int             `json:"repeats"`
 		About    string          `json:"about"`
 		Rows     []jsonRow       `json:"rows"`
-	}{"seed", r.Machine, r.Duration.Seconds(), r.Repeats, about, nil}
+		Facts    []Fact          `json:"facts,omitempty"`
+		EndToEnd *EndToEnd       `json:"end_to_end,omitempty"`
+	}{"seed", r.Machine, r.Duration.Seconds(), r.Repeats, about, nil, r.Facts, r.EndToEnd}
 	for _, f := range r.found() {
 		row := jsonRow{
 			Name: f.row.name, Title: f.row.title, Procs: f.omx.Procs, Ratio: f.ratio(), Goal: f.row.floor, Legacy: f.row.legacy,

@@ -32,8 +32,9 @@ type benchCmd struct {
 }
 
 type benchSeedCmd struct {
-	Duration time.Duration `default:"200ms" help:"Length of one measurement."`
-	Repeats  int           `default:"5" help:"Measurements of each variant."`
+	Duration time.Duration `help:"Length of one measurement (default: 60ms)."`
+	Repeats  int           `help:"Measurements of each variant (default: 5)."`
+	Procs    []int         `help:"Processors to measure at (default: one, and all)." placeholder:"N"`
 	Filter   string        `help:"Only benchmarks whose name matches." placeholder:"REGEXP"`
 	Short    bool          `help:"A quick look: fewer, shorter measurements."`
 	Format   string        `enum:"table,gobench,json,markdown" default:"table" help:"table, gobench (for benchstat), json or markdown."`
@@ -41,7 +42,7 @@ type benchSeedCmd struct {
 }
 
 func (c *benchSeedCmd) Run(e *env) error {
-	opt := seed.Options{Duration: c.Duration, Repeats: c.Repeats, Short: c.Short}
+	opt := seed.Options{Duration: c.Duration, Repeats: c.Repeats, Procs: c.Procs, Short: c.Short}
 	if c.Filter != "" {
 		var err error
 		if opt.Filter, err = regexp.Compile(c.Filter); err != nil {

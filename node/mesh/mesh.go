@@ -165,6 +165,10 @@ func (m *Mesh) Addrs() []string {
 func (m *Mesh) Count() int                 { return m.pool.Count() }
 func (m *Mesh) Has(id catalog.NodeID) bool { return m.pool.Has(id) }
 
+// Drop closes the connection to a peer, with what is open on it; false if there
+// was none. Whichever of the two has the other's address dials again.
+func (m *Mesh) Drop(id catalog.NodeID) bool { return m.pool.Remove(id) }
+
 // Refused is how many connections from or to nodes that are not listed were
 // ended.
 func (m *Mesh) Refused() uint64 { return m.gater.refused.Load() }

@@ -13,11 +13,12 @@ import (
 
 // ServerStream is the answering end of one request. It is used by one
 // goroutine. An answer is Refuse alone, or Accept, any number of Token, and Done
-// or Fail. It must not be used after the handler has returned.
+// or Fail; without Accept, the first of the others says it. It must not be used after the handler has returned.
 type ServerStream struct {
 	s       network.Stream
 	request []byte
 	buf     []byte
+	said    bool        // that the request is accepted
 	ended   atomic.Bool // the answer's last frame was sent
 	one     [1]byte     // the first byte of the next request, once watched says that it came
 	watched chan bool
@@ -40,7 +41,7 @@ func (m *Mesh) serveStream(p *listed, s network.Stream, r *frameReader) {
 			}
 			return
 		}
-		st.request = payload
+		st.request, st.said = payload, false
 		st.ended.Store(false)
 		if !m.serve(p, st) {
 			return
@@ -121,10 +122,20 @@ func (m *Mesh) admit(p *listed) bool {
 // Request is the payload the peer sent; valid until the handler returns.
 func (s *ServerStream) Request() []byte { return s.request }
 
-// Accept says that the request is being served.
+// Accept says that the request is being served, before there is a token.
 func (s *ServerStream) Accept() error {
-	s.buf = appendFrame(s.buf[:0], kindAccepted, nil)
+	s.accept()
 	return s.flush()
+}
+
+// accept begins what is written next: with the first token it costs no packet of
+// its own.
+func (s *ServerStream) accept() {
+	s.buf = s.buf[:0]
+	if !s.said {
+		s.said = true
+		s.buf = appendFrame(s.buf, kindAccepted, nil)
+	}
 }
 
 // Token sends a piece of the answer, n tokens that read as text of at most
@@ -133,7 +144,8 @@ func (s *ServerStream) Token(text []byte, n uint32) error {
 	if len(text) > MaxToken {
 		return fmt.Errorf("send token: %d bytes, the limit is %d", len(text), MaxToken)
 	}
-	s.buf = appendToken(s.buf[:0], text, n)
+	s.accept()
+	s.buf = appendToken(s.buf, text, n)
 	return s.flush()
 }
 
@@ -143,7 +155,8 @@ func (s *ServerStream) Done(trailer []byte) {
 		s.Fail(&FailedError{Code: CodeInternal, Message: "trailer is too long"})
 		return
 	}
-	s.buf = appendFrame(s.buf[:0], kindDone, trailer)
+	s.accept()
+	s.buf = appendFrame(s.buf, kindDone, trailer)
 	s.end()
 }
 
@@ -155,7 +168,8 @@ func (s *ServerStream) Refuse(e *RefusedError) {
 
 // Fail says that an accepted request went wrong.
 func (s *ServerStream) Fail(e *FailedError) {
-	s.buf = appendFailed(s.buf[:0], e)
+	s.accept()
+	s.buf = appendFailed(s.buf, e)
 	s.end()
 }
 
