@@ -14,6 +14,7 @@ import (
 	"omx/bench/mesh"
 	"omx/bench/policyhost"
 	"omx/bench/seed"
+	"omx/bench/store"
 	"omx/bench/testnet"
 	"omx/node/files"
 )
@@ -96,6 +97,14 @@ func (o Options) sections() []section {
 		{"The mesh", "omx bench mesh", "A request over a kept stream beside the same over bare QUIC, what streams of tokens carry, and what it adds to the time to first token that another node answers, with a simulated engine that answers at once.",
 			func(ctx context.Context, p io.Writer) (func(io.Writer) error, error) {
 				r, err := mesh.Run(ctx, mesh.Options{Short: o.Short}, p)
+				if err != nil {
+					return nil, err
+				}
+				return r.WriteMarkdown, nil
+			}},
+		{"The store", "omx bench store", "What a node keeps of its mesh: questions to the store beside the same to the snapshot that decisions read, saving and opening, and damaged files.",
+			func(ctx context.Context, p io.Writer) (func(io.Writer) error, error) {
+				r, err := store.Run(ctx, store.Options{Short: o.Short}, p)
 				if err != nil {
 					return nil, err
 				}

@@ -26,7 +26,7 @@ func TestReport(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"v-test", "## Decisions", "## The policy host", "## The API", "## The mesh", "## Policies on a simulated mesh", "## The node's parts", "allocs/op"} {
+	for _, want := range []string{"v-test", "## Decisions", "## The policy host", "## The API", "## The mesh", "## The store", "## Policies on a simulated mesh", "## The node's parts", "allocs/op"} {
 		if !strings.Contains(string(b), want) {
 			t.Errorf("the report lacks %q", want)
 		}

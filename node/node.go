@@ -53,12 +53,13 @@ type Node struct {
 	monitor  *monitor.Monitor
 	born     time.Time
 
-	policies *policy.Manager
-	keys     *keys.File
-	requests atomic.Uint64
-	draining atomic.Bool
-	kept     map[catalog.NodeID]string // slow facts as stored; used by one goroutine of the mesh at a time
-	keptMu   sync.Mutex
+	policies     *policy.Manager
+	keys         *keys.File
+	requests     atomic.Uint64
+	publishAfter atomic.Int64 // since born, in nanoseconds; see publishRecords
+	draining     atomic.Bool
+	kept         map[catalog.NodeID]string // slow facts as stored; used by one goroutine of the mesh at a time
+	keptMu       sync.Mutex
 
 	failed chan error
 	cancel context.CancelFunc

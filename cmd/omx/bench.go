@@ -16,6 +16,7 @@ import (
 	benchmesh "omx/bench/mesh"
 	"omx/bench/policyhost"
 	"omx/bench/seed"
+	benchstore "omx/bench/store"
 	benchnet "omx/bench/testnet"
 	"omx/policies"
 	"omx/policies/abi"
@@ -28,6 +29,7 @@ type benchCmd struct {
 	Policy   benchPolicyCmd   `cmd:"" help:"What the policy host costs and holds: metering, runaways, loading, memory, replay."`
 	API      benchAPICmd      `cmd:"" name:"api" help:"Small requests, first tokens and many streams over HTTP."`
 	Mesh     benchMeshCmd     `cmd:"" help:"Requests and tokens between nodes, and what a peer's answer costs."`
+	Store    benchStoreCmd    `cmd:"" help:"What a node keeps of its mesh: questions, saving, opening, damage."`
 	Report   benchReportCmd   `cmd:"" help:"Run every suite and write BENCHMARKS.md."`
 }
 
@@ -169,6 +171,28 @@ type benchAPICmd struct {
 
 func (c *benchAPICmd) Run(e *env) error {
 	r, err := benchapi.Run(e.ctx, benchapi.Options{Short: c.Short}, e.stderr)
+	if err != nil {
+		return err
+	}
+	asJSON := func(io.Writer) error { return writeJSON(e, r) }
+	write := map[string]func(io.Writer) error{"table": r.WriteTable, "json": asJSON, "markdown": r.WriteMarkdown}
+	if err := write[c.Format](e.stdout); err != nil {
+		return err
+	}
+	if c.Check {
+		return r.Check()
+	}
+	return nil
+}
+
+type benchStoreCmd struct {
+	Short  bool   `help:"A quick look: fewer, shorter measurements."`
+	Format string `enum:"table,json,markdown" default:"table" help:"table, json or markdown."`
+	Check  bool   `help:"Fail when a damaged store is served or refused, or the snapshot is not far quicker."`
+}
+
+func (c *benchStoreCmd) Run(e *env) error {
+	r, err := benchstore.Run(e.ctx, benchstore.Options{Short: c.Short}, e.stderr)
 	if err != nil {
 		return err
 	}
