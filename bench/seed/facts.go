@@ -3,19 +3,13 @@ package seed
 import (
 	"context"
 	"fmt"
-	"math"
-	"os"
 	"runtime"
-	"runtime/metrics"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"omx/node/events"
 	"omx/node/mesh"
-	"omx/node/monitor"
 )
 
 // Fact is what a design gets right or wrong, whatever its speed: one figure of
@@ -23,7 +17,6 @@ import (
 type Fact struct {
 	Name   string  `json:"name"` // section/…
 	Title  string  `json:"title"`
-	Unit   string  `json:"unit,omitempty"`
 	Naive  float64 `json:"naive"`
 	Report float64 `json:"report"`
 	Omx    float64 `json:"omx"`
@@ -31,7 +24,7 @@ type Fact struct {
 }
 
 // facts takes all of them: about three seconds, less if short.
-func facts(short bool) ([]Fact, error) {
+func facts(ctx context.Context, short bool) ([]Fact, error) {
 	n, load := 20_000, time.Second
 	if short {
 		n, load = 2000, 100*time.Millisecond
@@ -42,7 +35,7 @@ func facts(short bool) ([]Fact, error) {
 		overBound,
 		recordsLeft,
 		pauses,
-		func() (Fact, error) { return wrongCPU(load, !short) },
+		func() (Fact, error) { return wrongCPU(ctx, load, !short) },
 	} {
 		f, err := take()
 		if err != nil {
@@ -58,7 +51,7 @@ func facts(short bool) ([]Fact, error) {
 // outOfOrder counts events of one emitter that a subscriber gets after a later
 // one. The handler takes a little longer for some than for others, as handlers do.
 func outOfOrder(n int) (Fact, error) {
-	f := Fact{Name: "events/order", Title: "events seen after a later one", Unit: "%"}
+	f := Fact{Name: "events/order", Title: "% of events seen after a later one"}
 	type seen struct {
 		sync.Mutex
 		last, wrong, all int
@@ -119,7 +112,7 @@ func overBound() (Fact, error) {
 	ids := names(4 * each)
 	parsed, err := nodeIDs(ids)
 	if err != nil {
-		return Fact{}, err
+		return f, err
 	}
 	atOnce := func(admit func(i int)) {
 		var wg sync.WaitGroup
@@ -181,102 +174,11 @@ func recordsLeft() (Fact, error) {
 	return f, nil
 }
 
-// pauses counts how often a thousand samples stop the whole program.
-func pauses() (Fact, error) {
-	f := Fact{Name: "monitor/pauses", Title: "program stops by 1,000 samples"}
-	const samples = 1000
-	count := func(sample func()) float64 {
-		before := stops()
-		for range samples {
-			sample()
-		}
-		return float64(stops() - before)
-	}
-	m, err := monitor.New(monitor.Config{})
-	if err != nil {
-		return f, err
-	}
-	defer m.Close()
-	f.Naive = count(func() { naiveSample() })
-	f.Report = count(newReportMonitor().update)
-	f.Omx = count(m.Full)
-	return f, nil
-}
-
-// stops is how often the program was stopped so far for another reason than to
-// collect garbage.
-func stops() (n uint64) {
-	s := []metrics.Sample{{Name: "/sched/pauses/total/other:seconds"}}
-	metrics.Read(s)
-	if s[0].Value.Kind() == metrics.KindFloat64Histogram {
-		for _, c := range s[0].Value.Float64Histogram().Counts {
-			n += c
-		}
-	}
-	return n
-}
-
-// wrongCPU keeps one processor busy and tells by how many points each design's
-// share of the processors is wrong then. Over a short while the kernel's own count
-// is too coarse to judge by.
-func wrongCPU(load time.Duration, judge bool) (Fact, error) {
-	f := Fact{Name: "monitor/truth", Title: "processor share is wrong by", Unit: "points", Most: 5}
-	if !judge {
-		f.Most = 100
-	}
-	m, err := monitor.New(monitor.Config{})
-	if err != nil {
-		return f, err
-	}
-	defer m.Close()
-	r := newReportMonitor()
-	m.Light()
-	before, ok := busyTicks()
-	for began := time.Now(); time.Since(began) < load; {
-		runtime.KeepAlive(began)
-	}
-	m.Light()
-	after, _ := busyTicks()
-	if !ok || after.all == before.all {
-		return Fact{Name: f.Name}, nil // the system does not tell
-	}
-	truth := 100 * float64(after.busy-before.busy) / float64(after.all-before.all)
-	r.update()
-	f.Naive, f.Report, f.Omx = math.Abs(naiveSample().cpu-truth), math.Abs(r.cur.cpu-truth), math.Abs(m.Read().CPU-truth)
-	return f, nil
-}
-
-type ticks struct{ busy, all uint64 }
-
-// busyTicks reads the kernel's account of processor time.
-func busyTicks() (t ticks, ok bool) {
-	b, err := os.ReadFile("/proc/stat")
-	if err != nil {
-		return t, false
-	}
-	line, _, _ := strings.Cut(string(b), "\n")
-	words := strings.Fields(line)
-	if len(words) < 9 || words[0] != "cpu" {
-		return t, false
-	}
-	for i, w := range words[1:9] { // the two after it are counted in the first two
-		v, err := strconv.ParseUint(w, 10, 64)
-		if err != nil {
-			return t, false
-		}
-		t.all += v
-		if i != 3 { // idle
-			t.busy += v
-		}
-	}
-	return t, true
-}
-
 // checkFacts tells what omx got wrong.
 func checkFacts(all []Fact) (errs []error) {
 	for _, f := range all {
 		if f.Omx > f.Most {
-			errs = append(errs, fmt.Errorf("%s: %s: %.3g %s, the goal is at most %.3g", f.Name, f.Title, f.Omx, f.Unit, f.Most))
+			errs = append(errs, fmt.Errorf("%s: %s: %.3g, the goal is at most %.3g", f.Name, f.Title, f.Omx, f.Most))
 		}
 	}
 	return errs

@@ -3,22 +3,27 @@ package seed
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"omx/bench/measure"
+	"omx/node/monitor"
 )
 
 // factTable is what the designs get right and wrong, section by section.
 func factTable(all []Fact) *measure.Table {
 	t := &measure.Table{Head: []string{"what goes wrong", "naive", "report", "omx", "goal"}}
-	figure := func(v float64, unit string) string {
-		text := measure.Count(v)
+	figure := func(v float64) string {
 		if v < 100 {
-			text = fmt.Sprintf("%.3g", v)
+			return strings.TrimSuffix(fmt.Sprintf("%.2f", v), ".00")
 		}
-		return strings.TrimSpace(text + " " + unit)
+		return measure.Count(v)
 	}
 	for _, f := range all {
-		t.Rows = append(t.Rows, []string{f.Title, figure(f.Naive, f.Unit), figure(f.Report, f.Unit), figure(f.Omx, f.Unit), "≤ " + figure(f.Most, "")})
+		most := figure(f.Most)
+		if f.Most > 0 {
+			most = "≤ " + most
+		}
+		t.Rows = append(t.Rows, []string{f.Title, figure(f.Naive), figure(f.Report), figure(f.Omx), most})
 	}
 	return t
 }
@@ -42,8 +47,10 @@ func (e *EndToEnd) parts() []part {
 	}
 	r := e.Reading
 	resource := &measure.Table{Head: []string{"what a decision reads", "value"}, Rows: [][]string{
+		{"how old, at most", fmt.Sprintf("%v, sampled each %v", r.Oldest.Round(time.Millisecond), r.Every)},
+		{"disk and totals", fmt.Sprintf("sampled each %v", monitor.DefaultFull)},
 		{"known here", strings.ReplaceAll(r.Known, ",", " ")},
-		{"processor time in use", fmt.Sprintf("%.1f %%", r.CPU)},
+		{"processor time in use", fmt.Sprintf("%.1f %%, by this program %.1f %% of one", r.CPU, r.Self)},
 		{"memory: may be used, free of it", mib(r.MemTotal) + ", " + mib(r.MemAvailable)},
 		{"disk: free", mib(r.DiskFree)},
 		{"GPU", r.GPU},
@@ -55,15 +62,15 @@ func (e *EndToEnd) parts() []part {
 	}
 	return []part{
 		{"An event", "how long after something has happened whoever listens knows of it, with nothing else to do. A goroutine that starts for each event is there as soon as one that wakes.", delivery},
-		{"A request to a peer", fmt.Sprintf("1 KiB there and 1 KiB back between two hosts in this process. To connect for each takes %s as long as the kept stream does, by the medians; the goal is %s.",
-			measure.Times(e.dialRatio()), measure.Times(dialFloor)), request},
-		{"A resource reading", "the figures are the machine's own, of a control group where one sets limits.", resource},
-		{"Peers", "one stays connected, another connects and leaves every 20 ms.", peers},
+		{"A request to a peer", fmt.Sprintf("1 KiB there and 1 KiB back between two hosts in this process, the wait before an answer can begin. To connect for each, as the naive design does, takes %s as long as the kept stream of omx by the medians; the goal is %s. A new stream for each on a kept connection is the report's design.",
+			measure.Times(e.dialRatio()), measure.Count(dialFloor)+"x"), request},
+		{"A resource reading", "a decision is made on the machine's own figures, a control group's where one sets limits, and is told how old they are.", resource},
+		{"Peers", "whoever asks how many peers there are, or for one, neither waits nor is told wrong while peers come and go: here one stays, and another connects for 20 ms and is gone for 20 ms.", peers},
 	}
 }
 
 func mib(bytes uint64) string { return measure.Count(float64(bytes>>20)) + " MiB" }
 
 // notMeasured is what no figure here says.
-const notMeasured = `Not measured: peers over a real network, other processors than this machine's, ` +
+const notMeasured = `Not measured: peers over a real network, other processors than this machine's (ARM among them), ` +
 	`more of them than it has, and power.`
