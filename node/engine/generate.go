@@ -13,7 +13,9 @@ import (
 func (s *served) generate(ctx context.Context, p *Prompt, emit func(Token) error) (u Usage, err error) {
 	began := time.Now()
 	defer func() { u.Total = time.Since(began) }()
-	job := &frame.Job{MaxTokens: max(p.MaxTokens, 0), Temperature: p.Temperature, TopP: p.TopP, TopK: p.TopK, Seed: p.Seed, Stop: p.Stop, Scope: p.Scope}
+	job := &frame.Job{Raw: p.Raw, MaxTokens: max(p.MaxTokens, 0), Temperature: p.Temperature, TopP: p.TopP, TopK: p.TopK, MinP: p.MinP,
+		Presence: p.PresencePenalty, Frequency: p.FrequencyPenalty, Repeat: p.RepeatPenalty, RepeatLast: p.RepeatLast,
+		Grammar: p.Grammar, Seed: p.Seed, Stop: p.Stop, Scope: p.Scope}
 	for _, m := range p.Messages {
 		job.Messages = append(job.Messages, frame.Message(m))
 	}
@@ -38,7 +40,7 @@ func (s *served) generate(ctx context.Context, p *Prompt, emit func(Token) error
 			proc.cancel(request)
 			return u, err
 		case result != nil:
-			u.PromptTokens, u.OutputTokens, u.Finish = result.Prompt, result.Output, Finish(result.Finish)
+			u.PromptTokens, u.CachedTokens, u.OutputTokens, u.Finish = result.Prompt, result.Cached, result.Output, Finish(result.Finish)
 			return u, resultError(result)
 		}
 	}

@@ -6,11 +6,12 @@ import (
 )
 
 const (
-	maxMessages = 4096    // turns of one conversation
-	maxPrompt   = 8 << 20 // bytes of one prompt: what the API takes in one request
-	maxStops    = 16      // stop texts of one request: the largest API has 4
-	maxStop     = 1024    // bytes of one; each token is compared with all
-	maxModels   = 64      // per node: one process each
+	maxMessages = 4096      // turns of one conversation
+	maxPrompt   = 8 << 20   // bytes of one prompt: what the API takes in one request
+	maxStops    = 16        // stop texts of one request: the largest API has 4
+	maxGrammar  = 256 << 10 // bytes: of a JSON schema with hundreds of fields
+	maxStop     = 1024      // bytes of one; each token is compared with all
+	maxModels   = 64        // per node: one process each
 
 	// maxPending is what a worker may be ahead of a slow reader, in bytes. A
 	// context of 64 Ki tokens is about 256 KiB of text.
@@ -37,7 +38,7 @@ const (
 
 // check refuses prompts that are out of bounds before anything is kept of them.
 func (p *Prompt) check() error {
-	size := 0
+	size := len(p.Raw)
 	for i := range p.Messages {
 		size += len(p.Messages[i].Role) + len(p.Messages[i].Content)
 	}
@@ -45,12 +46,16 @@ func (p *Prompt) check() error {
 		return fmt.Errorf("%w: "+format, append([]any{ErrBadPrompt}, args...)...)
 	}
 	switch {
-	case len(p.Messages) == 0:
+	case len(p.Messages) == 0 && p.Raw == "":
 		return bad("it has no messages")
+	case len(p.Messages) > 0 && p.Raw != "":
+		return bad("it has messages, and text to go on from as well")
 	case len(p.Messages) > maxMessages:
 		return bad("it has %d messages, at most %d", len(p.Messages), maxMessages)
 	case size > maxPrompt:
 		return bad("it has %d bytes, at most %d", size, maxPrompt)
+	case len(p.Grammar) > maxGrammar:
+		return bad("its grammar has %d bytes, at most %d", len(p.Grammar), maxGrammar)
 	case len(p.Stop) > maxStops:
 		return bad("it has %d stop texts, at most %d", len(p.Stop), maxStops)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"io"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -203,7 +204,7 @@ func (s *Sim) Close() error {
 
 // simTokens counts four bytes as a token and four tokens for each turn.
 func simTokens(p *Prompt) int {
-	n := 0
+	n := (len(p.Raw) + 3) / 4
 	for i := range p.Messages {
 		n += 4 + (len(p.Messages[i].Content)+3)/4
 	}
@@ -213,6 +214,7 @@ func simTokens(p *Prompt) int {
 // seed is of all that decides an answer.
 func (s *Sim) seed(p *Prompt) uint64 {
 	h := fnv.New64a()
+	io.WriteString(h, p.Raw)
 	for i := range p.Messages {
 		fmt.Fprintf(h, "%d:%s%d:%s", len(p.Messages[i].Role), p.Messages[i].Role, len(p.Messages[i].Content), p.Messages[i].Content)
 	}

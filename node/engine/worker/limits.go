@@ -27,6 +27,12 @@ const (
 	// maxTemplate bounds the conversation as text, before it is tokenised.
 	maxTemplate = 64 << 20
 
+	// Bounds on how tokens are drawn; beyond them all answers are alike.
+	maxTemperature    = 100
+	maxPenalty        = 100
+	minRepeat         = 0.01
+	defaultRepeatLast = 64 // tokens that are looked back on, for each token
+
 	// maxLogLine bounds what is copied of one log line.
 	maxLogLine = 4096
 

@@ -107,10 +107,13 @@ func clean(s string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(s, "\ufffd"), "\x00", "\ufffd")
 }
 
-func (m *loaded) encode(messages []frame.Message, limit int) ([]token, int, error) {
-	text, err := m.render(messages)
-	if err != nil {
-		return nil, 0, err
+func (m *loaded) encode(job *frame.Job, limit int) ([]token, int, error) {
+	text := clean(job.Raw)
+	if job.Raw == "" {
+		var err error
+		if text, err = m.render(job.Messages); err != nil {
+			return nil, 0, err
+		}
 	}
 	if len(text) > (limit+1)*maxTokenBytes {
 		return nil, len(text) / 4, nil
@@ -165,25 +168,67 @@ type chain struct {
 	s llama.Sampler
 }
 
-func (m *loaded) sampler(job *frame.Job) sampler {
+var errGrammar = errors.New("its grammar cannot be read")
+
+func (m *loaded) sampler(job *frame.Job) (sampler, error) {
+	j := bounded(job, m.room)
 	s := llama.SamplerChainInit(llama.SamplerChainDefaultParams())
-	if !(job.Temperature > 0) { // not a number, too
+	if j.Grammar != "" {
+		g := llama.SamplerInitGrammar(m.vocab, clean(j.Grammar), "root")
+		if g == 0 {
+			llama.SamplerFree(s)
+			return nil, errGrammar
+		}
+		llama.SamplerChainAdd(s, g)
+	}
+	if j.Repeat != 1 || j.Frequency != 0 || j.Presence != 0 {
+		llama.SamplerChainAdd(s, llama.SamplerInitPenalties(llama.VocabNTokens(m.vocab), int32(j.RepeatLast), j.Repeat, j.Frequency, j.Presence))
+	}
+	if j.Temperature == 0 {
 		llama.SamplerChainAdd(s, llama.SamplerInitGreedy())
-		return chain{m, s}
+		return chain{m, s}, nil
 	}
-	if job.TopK > 0 {
-		llama.SamplerChainAdd(s, llama.SamplerInitTopK(int32(min(job.TopK, math.MaxInt32))))
+	if j.TopK > 0 {
+		llama.SamplerChainAdd(s, llama.SamplerInitTopK(int32(j.TopK)))
 	}
-	if job.TopP > 0 && job.TopP < 1 {
-		llama.SamplerChainAdd(s, llama.SamplerInitTopP(job.TopP, 1))
+	if j.TopP > 0 && j.TopP < 1 {
+		llama.SamplerChainAdd(s, llama.SamplerInitTopP(j.TopP, 1))
 	}
-	seed := job.Seed
+	if j.MinP > 0 {
+		llama.SamplerChainAdd(s, llama.SamplerInitMinP(j.MinP, 1))
+	}
+	seed := j.Seed
 	if seed == 0 {
 		seed = rand.Uint32()
 	}
-	llama.SamplerChainAdd(s, llama.SamplerInitTemp(job.Temperature))
+	llama.SamplerChainAdd(s, llama.SamplerInitTemp(j.Temperature))
 	llama.SamplerChainAdd(s, llama.SamplerInitDist(seed))
-	return chain{m, s}
+	return chain{m, s}, nil
+}
+
+// bounded gives figures that llama.cpp can work with, whatever a request says: a
+// number that is none, or far out of range, ends the process there.
+func bounded(job *frame.Job, room int) frame.Job {
+	within := func(v, least, most, other float32) float32 {
+		if !(v >= least && v <= most) { // not a number, too
+			return other
+		}
+		return v
+	}
+	j := *job
+	j.Temperature = within(j.Temperature, 0, maxTemperature, 0)
+	j.TopP, j.MinP = within(j.TopP, 0, 1, 1), within(j.MinP, 0, 1, 0)
+	j.Presence, j.Frequency = within(j.Presence, -maxPenalty, maxPenalty, 0), within(j.Frequency, -maxPenalty, maxPenalty, 0)
+	j.Repeat = within(j.Repeat, minRepeat, maxPenalty, 1)
+	switch {
+	case j.RepeatLast == 0:
+		j.RepeatLast = defaultRepeatLast
+	case j.RepeatLast < 0:
+		j.RepeatLast = room
+	}
+	j.RepeatLast = min(j.RepeatLast, room)
+	j.TopK = min(max(j.TopK, 0), math.MaxInt32)
+	return j
 }
 
 func (c chain) sample(i int) token { return token(llama.SamplerSample(c.s, c.m.ctx, int32(i))) }

@@ -100,7 +100,7 @@ func (l *loop) do(c command) {
 func (l *loop) start(c command) {
 	refuse := func(f frame.Failure) { l.send(frame.End, c.request, frame.Result{Failure: f}) }
 	room := l.model.context()
-	prompt, n, err := l.model.encode(c.job.Messages, room-1)
+	prompt, n, err := l.model.encode(c.job, room-1)
 	switch {
 	case err != nil:
 		refuse(frame.Failure{Code: frame.BadPrompt, Message: err.Error()})
@@ -117,6 +117,11 @@ func (l *loop) start(c command) {
 		refuse(frame.Failure{Code: frame.BadPrompt, Message: "no slot is free"})
 		return
 	}
+	draws, err := l.model.sampler(c.job)
+	if err != nil {
+		refuse(frame.Failure{Code: frame.BadPrompt, Message: err.Error()})
+		return
+	}
 	if !l.model.forget(best.index, known) {
 		known = 0
 		l.model.forget(best.index, 0)
@@ -126,8 +131,8 @@ func (l *loop) start(c command) {
 	if c.job.MaxTokens > 0 {
 		limit = min(limit, c.job.MaxTokens)
 	}
-	*best = slot{index: best.index, held: best.held[:known], scope: c.job.Scope, request: c.request, since: l.arrived, prompt: prompt, read: known,
-		limit: limit, sampler: l.model.sampler(c.job), text: text.New(c.job.Stop)}
+	*best = slot{index: best.index, held: best.held[:known], scope: c.job.Scope, request: c.request, since: l.arrived, prompt: prompt, read: known, cached: known,
+		limit: limit, sampler: draws, text: text.New(c.job.Stop)}
 }
 
 // choose returns the free slot that remembers most of a prompt, and how much; of
@@ -235,7 +240,7 @@ func (l *loop) piece(s *slot, out string) {
 // finish frees the slot; what it holds stays for a prompt that begins the same.
 func (l *loop) finish(s *slot, r frame.Result) {
 	s.sampler.free()
-	r.Prompt, r.Output = len(s.prompt), s.output
+	r.Prompt, r.Cached, r.Output = len(s.prompt), s.cached, s.output
 	l.sendRates(time.Now(), true)
 	l.send(frame.End, s.request, r)
 	*s = slot{index: s.index, held: s.held, scope: s.scope, since: s.since}

@@ -29,7 +29,8 @@ func (m *script) context() int        { return m.room }
 func (m *script) text(t token) []byte { return []byte{byte(t)} }
 func (m *script) end(t token) bool    { return t == 0 }
 
-func (m *script) encode(messages []frame.Message, _ int) ([]token, int, error) {
+func (m *script) encode(job *frame.Job, _ int) ([]token, int, error) {
+	messages := job.Messages
 	var out []token
 	for _, b := range []byte(messages[0].Content) {
 		out = append(out, token(b))
@@ -79,8 +80,8 @@ func (m *script) forget(slot, from int) bool {
 	return true
 }
 
-func (m *script) sampler(*frame.Job) sampler { m.open++; return m }
-func (m *script) free()                      { m.open-- }
+func (m *script) sampler(*frame.Job) (sampler, error) { m.open++; return m, nil }
+func (m *script) free()                               { m.open-- }
 func (m *script) sample(i int) token {
 	if m.drawn[i] == -1 {
 		m.t.Errorf("drawn after entry %d, which is not for drawing; llama.cpp would abort", i)

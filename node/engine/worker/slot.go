@@ -20,14 +20,15 @@ type entry struct {
 type model interface {
 	// context is the number of tokens one slot holds.
 	context() int
-	// encode turns a conversation into tokens. A prompt of more than limit tokens
+	// encode turns a request's conversation, or its text, into tokens. A prompt of more than limit tokens
 	// may be given up early; n is then an estimate.
-	encode(messages []frame.Message, limit int) (tokens []token, n int, err error)
+	encode(job *frame.Job, limit int) (tokens []token, n int, err error)
 	// decode runs at most batchTokens entries. After an error the model is of no
 	// more use.
 	decode(batch []entry) error
-	// sampler returns how the tokens of one request are drawn.
-	sampler(job *frame.Job) sampler
+	// sampler returns how the tokens of one request are drawn. An error says that
+	// its grammar is none.
+	sampler(job *frame.Job) (sampler, error)
 	// forget drops what a slot holds from a position on. It returns false where
 	// the model can only forget all, and has then forgotten nothing.
 	forget(slot, from int) bool
@@ -55,6 +56,7 @@ type slot struct {
 	read    int // prompt tokens decoded
 	last    token
 	output  int // tokens drawn, without the one that says "end"
+	cached  int // tokens of the prompt that the slot held already
 	limit   int // of output
 	pending int // drawn tokens that no Piece has covered
 	sampler sampler

@@ -1,0 +1,95 @@
+package grammar
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+)
+
+func TestFromSchema(t *testing.T) {
+	for name, c := range map[string]struct{ schema, want string }{
+		"anything":     {`{}`, "root ::= value\n"},
+		"a type":       {`{"type":"integer","description":"how many"}`, "root ::= integer\n"},
+		"types":        {`{"type":["string","null"]}`, "r1 ::= string | null\n"},
+		"constant":     {`{"const":"a\"b"}`, `root ::= "\"a\\\"b\""` + "\n"},
+		"enum":         {`{"enum":["on",1, null ]}`, `r1 ::= "\"on\"" | "1" | "null"` + "\n"},
+		"choice":       {`{"anyOf":[{"type":"number"},{"type":"boolean"}]}`, "r1 ::= number | boolean\n"},
+		"list":         {`{"type":"array","items":{"type":"string"}}`, `r1 ::= "[" ws (string ("," ws string){0,})? ws "]"` + "\n"},
+		"bounded list": {`{"type":"array","items":{"type":"string"},"minItems":2,"maxItems":3}`, `r1 ::= "[" ws string ("," ws string){1,2} ws "]"` + "\n"},
+		"no items":     {`{"type":"array","maxItems":0}`, `root ::= ("[" ws "]")` + "\n"},
+		"length":       {`{"type":"string","minLength":1,"maxLength":9}`, `r1 ::= "\"" char{1,9} "\""` + "\n"},
+		"object":       {`{"type":"object","properties":{"a":{"type":"string"},"b":{"type":"null"}},"required":["a","b"]}`, `r3 ::= "\"a\"" ":" ws string r2` + "\n"},
+		"may be left":  {`{"properties":{"a":{"type":"string"}}}`, `r1 ::= ("\"a\"" ":" ws string )?` + "\n"},
+		"nothing":      {`{"type":"object","additionalProperties":false}`, `root ::= ("{" ws "}")` + "\n"},
+		"reference":    {`{"$ref":"#/$defs/t","$defs":{"t":{"type":"boolean"}}}`, "root ::= boolean\n"},
+	} {
+		got, err := FromSchema([]byte(c.schema))
+		if err != nil || !strings.Contains(got, c.want) || !strings.HasPrefix(got, "root ::= ") {
+			t.Errorf("%s: %v, want %q in\n%s", name, err, c.want, got)
+		}
+	}
+}
+
+func TestRefused(t *testing.T) {
+	deep := strings.Repeat(`{"type":"array","items":`, 100) + `{}` + strings.Repeat(`}`, 100)
+	wide := `{"enum":[` + strings.Repeat("1,", maxChoices) + `1]}`
+	for schema, want := range map[string]string{
+		``: "no JSON", `{`: "no JSON", `[]`: "must be an object", `{} {}`: "something follows",
+		`{"type":"text"}`: "type \"text\" is none", `{"type":7}`: "type must be a name",
+		`{"pattern":"a*"}`:                                        `"pattern" is not supported`,
+		`{"type":"string","pattern":"a*"}`:                        `"pattern" beside "type" is not supported`,
+		`{"type":"number","minimum":3}`:                           `"minimum" beside "type"`,
+		`{"$ref":"https://x/y"}`:                                  "refer to #/$defs/NAME",
+		`{"$ref":"#/$defs/t"}`:                                    "there is no $defs",
+		`{"$ref":"#/$defs/t","$defs":{}}`:                         "is not there",
+		`{"$ref":"#/$defs/t","$defs":{"t":{"$ref":"#/$defs/t"}}}`: "in a circle",
+		`{"properties":{"a":{}},"required":["b"]}`:                "not among the properties",
+		`{"properties":{"a":{}},"additionalProperties":{}}`:       "use true or false",
+		`{"properties":{"a":{"type":"x"}}}`:                       "a: type",
+		`{"type":"array","minItems":3,"maxItems":2}`:              "minItems is more than maxItems",
+		`{"type":"array","maxItems":1e9}`:                         "whole number up to 1024",
+		`{"type":"array","maxItems":4294967296}`:                  "whole number up to 1024",
+		`{"type":"string","minLength":-1}`:                        "whole number",
+		`{"enum":[]}`:                                             "a list of 1 to",
+		`{"anyOf":[false]}`:                                       "allows nothing",
+		deep:                                                      "more than 32 deep", wide: "a list of 1 to 256",
+		strings.Repeat(" ", maxSchema+1): "are possible",
+	} {
+		if got, err := FromSchema([]byte(schema)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.80s: %v, want %q\n%.300s", schema, err, want, got)
+		}
+	}
+	// References that multiply.
+	var b strings.Builder
+	b.WriteString(`{"$ref":"#/$defs/a0","$defs":{`)
+	for i := range 30 {
+		next := string(rune('a'+(i+1)/10)) + string(rune('0'+(i+1)%10))
+		b.WriteString(`"` + string(rune('a'+i/10)) + string(rune('0'+i%10)) + `":{"anyOf":[{"$ref":"#/$defs/` + next + `"},{"$ref":"#/$defs/` + next + `"}]},`)
+	}
+	b.WriteString(`"d0":{"type":"null"}}}`)
+	if _, err := FromSchema([]byte(b.String())); err == nil {
+		t.Error("a schema that doubles thirty times was taken")
+	}
+}
+
+// Every rule that is used is there, and nothing panics or grows without bound.
+func FuzzFromSchema(f *testing.F) {
+	for _, s := range []string{`{"type":"object","properties":{"a":{"type":["string","null"]},"b":{"enum":[1,"x"]}},"required":["a"]}`,
+		`{"anyOf":[{"const":{"a":[1]}},{"type":"array","items":{"$ref":"#/$defs/n"},"minItems":1}],"$defs":{"n":{"type":"integer"}}}`} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, schema []byte) {
+		g, err := FromSchema(schema)
+		if err != nil {
+			return
+		}
+		if len(g) > maxGrammar+maxSchema+2*len(rules) {
+			t.Fatalf("%d bytes of grammar from %d of schema", len(g), len(schema))
+		}
+		for _, name := range regexp.MustCompile(`\br[0-9]+\b`).FindAllString(regexp.MustCompile(`"(\\.|[^"\\])*"`).ReplaceAllString(g, ""), -1) {
+			if !strings.Contains(g, "\n"+name+" ::= ") && !strings.HasPrefix(g, name+" ::= ") {
+				t.Fatalf("%s is used and not defined in\n%s", name, g)
+			}
+		}
+	})
+}
