@@ -13,6 +13,7 @@ import (
 	"omx/node/catalog"
 	"omx/node/decide"
 	"omx/node/engine"
+	"omx/node/engine/grammar"
 	"omx/node/events"
 	"omx/policies/abi"
 )
@@ -27,6 +28,10 @@ var (
 // Chat answers a client's request, here or on another node: admission, routing,
 // then the picks in their order until one delivers a first token.
 func (n *Node) Chat(ctx context.Context, c *api.Chat, reply api.Reply) (api.Result, error) {
+	asked, err := prompt(c)
+	if err != nil {
+		return api.Result{}, err
+	}
 	now, snap := n.now(), n.table.Snapshot()
 	req := n.request(c)
 	if v := n.decider.Admit(now, snap, &req); v.Action >= abi.Shed {
@@ -43,9 +48,8 @@ func (n *Node) Chat(ctx context.Context, c *api.Chat, reply api.Reply) (api.Resu
 	}
 
 	a := &answer{node: n, reply: reply, arrived: c.Arrived, picks: &picks}
-	w := wireRequest{ID: req.ID, Tenant: req.Tenant, Priority: req.Priority, Class: req.Class, PromptTokens: req.Prompt, Prompt: prompt(c)}
+	w := wireRequest{ID: req.ID, Tenant: req.Tenant, Priority: req.Priority, Class: req.Class, PromptTokens: req.Prompt, Prompt: asked}
 	tries := 0
-	var err error
 	for i := range picks.List() {
 		pick := &picks.Pick[i]
 		tries++
@@ -216,7 +220,7 @@ const (
 )
 
 // prompt is the engine's form of a client's request.
-func prompt(c *api.Chat) engine.Prompt {
+func prompt(c *api.Chat) (engine.Prompt, error) {
 	p := engine.Prompt{Model: c.Model, Scope: c.Tenant.Handle(), Raw: c.Raw, MaxTokens: c.MaxTokens, Stop: c.Stop, Temperature: 0.8, TopP: 0.95, TopK: 40}
 	for _, m := range c.Messages {
 		p.Messages = append(p.Messages, engine.Message{Role: m.Role, Content: m.Content})
@@ -230,7 +234,17 @@ func prompt(c *api.Chat) engine.Prompt {
 	set(&p.RepeatPenalty, c.RepeatPenalty)
 	set(&p.RepeatLast, c.RepeatLast)
 	set(&p.Seed, c.Seed)
-	return p
+	var err error
+	switch string(c.Format) {
+	case "":
+	case `"json"`:
+		p.Grammar = grammar.JSON()
+	default:
+		if p.Grammar, err = grammar.FromSchema(c.Format); err != nil {
+			err = &api.Error{Status: http.StatusBadRequest, Code: "invalid_request", Message: err.Error()}
+		}
+	}
+	return p, err
 }
 
 // set takes what the client said, if it did.

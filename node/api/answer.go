@@ -17,6 +17,8 @@ const (
 	headerDecision  = "X-Omx-Decision"
 	headerPolicy    = "X-Omx-Policy"
 	headerTTFT      = "X-Omx-Ttft-Ms"
+
+	headerAnthropicID = "Request-Id" // what Anthropic's clients call x-request-id
 )
 
 // format is how one API shape writes an answer. The append methods take and
@@ -29,6 +31,28 @@ type format interface {
 	fail(b []byte, e *Error) []byte // in mid-stream
 	whole(b []byte, text string, r *Result) []byte
 	refuse(w http.ResponseWriter, err error) // before the stream
+}
+
+// body is a request's body in one API's shape.
+type body interface {
+	// chat checks the body and tells what it asks for.
+	chat(arrived time.Time) (*Chat, error)
+	// format is how the answer is written; the id is the request's.
+	format(id string, arrived time.Time) format
+}
+
+// serve reads a body and answers what it asks for.
+func (s *Server) serve(w http.ResponseWriter, r *http.Request, b body) {
+	arrived := time.Now()
+	err := readBody(w, r, b)
+	if err == nil {
+		var c *Chat
+		if c, err = b.chat(arrived); err == nil {
+			s.answer(w, r, c, b.format(w.Header().Get(headerRequestID), arrived))
+			return
+		}
+	}
+	refuse(w, r, asError(err))
 }
 
 // answer runs a request and writes what comes of it in the format f.

@@ -1,13 +1,14 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"mime"
 	"net/http"
+	"regexp"
 	"strings"
 	"time"
 
@@ -46,21 +47,39 @@ func readBodyOf(w http.ResponseWriter, r *http.Request, v any, most int64) error
 	return decode(b, v)
 }
 
+// beforeFault finds the field whose value is no JSON: some clients send NaN and
+// Infinity.
+var beforeFault = regexp.MustCompile(`"(\w{1,64})"\s*:\s*-?$`)
+
+// ours are the names of embedded structs, which are in the paths of fields that
+// encoding/json tells; clients do not know them.
+var ours = strings.NewReplacer("openAIBody.", "", "ollamaBody.", "", "sampling.", "")
+
 // decode parses JSON into v; the nesting is bounded before anything is built.
 func decode(b []byte, v any) error {
 	if d := depth(b); d > maxDepth {
 		return &Error{Status: http.StatusBadRequest, Code: "invalid_body", Message: fmt.Sprintf("the body is nested more than %d levels deep", maxDepth)}
 	}
-	err := json.Unmarshal(b, v)
+	if err := json.Unmarshal(b, v); err != nil {
+		return undecoded(b, err)
+	}
+	return nil
+}
+
+// undecoded is an error of encoding/json in words for the client.
+func undecoded(b []byte, err error) *Error {
 	var typeErr *json.UnmarshalTypeError
+	var syntax *json.SyntaxError
 	var own *Error
 	switch {
-	case err == nil:
-		return nil
 	case errors.As(err, &own):
 		return own
 	case errors.As(err, &typeErr) && typeErr.Field != "":
-		return badField(typeErr.Field, "is a %s, which does not fit", typeErr.Value)
+		return badField(ours.Replace(typeErr.Field), "is a %s, which does not fit", typeErr.Value)
+	case errors.As(err, &syntax):
+		if field := beforeFault.FindSubmatch(b[max(0, syntax.Offset-128):max(0, syntax.Offset-1)]); field != nil {
+			return badField(string(field[1]), "is not JSON: %v", err)
+		}
 	}
 	return &Error{Status: http.StatusBadRequest, Code: "invalid_body", Message: "the body is not a JSON object this endpoint understands: " + err.Error()}
 }
@@ -85,110 +104,80 @@ func depth(b []byte) int {
 	return deepest
 }
 
-// sampling are the numbers both API shapes have in common.
-type sampling struct {
-	Temperature *float64
-	TopP        *float64
-	TopK        *float64
-	Seed        *float64
-	MaxTokens   *float64
-	Names       [5]string // of the fields above, in this API's words
+// words are what an API calls the fields that all APIs have.
+type words struct {
+	messages, stop string
+	stops          int // stop texts of one request
 }
-
-// apply checks the numbers and puts them into c.
-func (s *sampling) apply(c *Chat) error {
-	if v := s.Temperature; v != nil {
-		if !(*v >= 0 && *v <= 2) {
-			return badField(s.Names[0], "must be between 0 and 2")
-		}
-		f := float32(*v)
-		c.Temperature = &f
-	}
-	if v := s.TopP; v != nil {
-		if !(*v > 0 && *v <= 1) {
-			return badField(s.Names[1], "must be above 0 and at most 1")
-		}
-		f := float32(*v)
-		c.TopP = &f
-	}
-	if v := s.TopK; v != nil {
-		if !isInt(*v, 0, 1<<20) {
-			return badField(s.Names[2], "must be an integer between 0 and %d", 1<<20)
-		}
-		k := int(*v)
-		c.TopK = &k
-	}
-	if v := s.Seed; v != nil {
-		if !isInt(*v, math.MinInt32, math.MaxUint32) {
-			return badField(s.Names[3], "must be an integer of 32 bits")
-		}
-		n := uint32(int64(*v))
-		c.Seed = &n
-	}
-	if v := s.MaxTokens; v != nil {
-		if !isInt(*v, 1, maxTokens) {
-			return badField(s.Names[4], "must be an integer between 1 and %d", maxTokens)
-		}
-		c.MaxTokens = int(*v)
-	}
-	return nil
-}
-
-func isInt(v, low, high float64) bool { return v >= low && v <= high && v == math.Trunc(v) }
 
 // finish checks what is left and fills in what follows from the rest.
-func (c *Chat) finish(model string) (err error) {
-	if model == "" {
-		return badField("model", "is missing; GET /v1/models lists those there are")
+func (c *Chat) finish(model string, w words) (err error) {
+	if c.Model, err = modelID(model); err != nil {
+		return err
 	}
-	if c.Model, err = catalog.ParseModelID(model); err != nil {
-		// No such name can be served; clients expect what they get for any other unknown model.
-		return &Error{Status: http.StatusNotFound, Code: "model_not_found", Param: "model", Message: "there is no such model: " + err.Error()}
+	if c.Raw == "" && len(c.Messages) == 0 || len(c.Messages) > maxMessages {
+		return badField(w.messages, "must have 1 to %d entries", maxMessages)
 	}
-	if len(c.Messages) == 0 || len(c.Messages) > maxMessages {
-		return badField("messages", "must have 1 to %d entries", maxMessages)
-	}
-	if len(c.Stop) > maxStops {
-		return badField("stop", "may have at most %d entries", maxStops)
+	if len(c.Stop) > w.stops {
+		return badField(w.stop, "may have at most %d entries", w.stops)
 	}
 	for _, s := range c.Stop {
 		if s == "" || len(s) > maxStop {
-			return badField("stop", "entries must have 1 to %d bytes", maxStop)
+			return badField(w.stop, "entries must have 1 to %d bytes", maxStop)
 		}
 	}
-	bytes := 0
+	size := len(c.Raw)
 	for i, m := range c.Messages {
 		switch m.Role {
 		case "system", "user", "assistant":
 		case "developer":
 			c.Messages[i].Role = "system"
 		default:
-			return badField("messages", "role %q is not supported; use system, user or assistant", clip(m.Role))
+			return badField(w.messages, "role %q is not supported; use system, user or assistant", clip(m.Role))
 		}
-		bytes += len(m.Role) + len(m.Content)
+		size += len(m.Role) + len(m.Content)
 	}
-	c.EstimatedPromptTokens = bytes/4 + 4*len(c.Messages)
+	c.EstimatedPromptTokens = size/4 + 4*len(c.Messages)
 	return nil
 }
 
-// stops reads a stop field: a string, a list of strings, or null.
-type stops []string
+// modelID is the model of a name in a body.
+func modelID(name string) (catalog.ModelID, error) {
+	if name == "" {
+		return catalog.ModelID{}, badField("model", "is missing; GET /v1/models lists those there are")
+	}
+	id, err := catalog.ParseModelID(name)
+	if err != nil {
+		// No such name can be served; clients expect what they get for any other unknown model.
+		return id, &Error{Status: http.StatusNotFound, Code: "model_not_found", Param: "model", Message: "there is no such model: " + err.Error()}
+	}
+	return id, nil
+}
 
-func (s *stops) UnmarshalJSON(b []byte) error {
-	var one string
-	if string(b) == "null" {
-		return nil
+// unsupported is a field that this node knows of and cannot do, if it is set.
+type unsupported struct {
+	name string
+	set  bool
+}
+
+// refuseSet refuses what would change the answer and is not supported; what this
+// node has never heard of is ignored.
+func refuseSet(fields ...unsupported) error {
+	for _, f := range fields {
+		if f.set {
+			return badField(f.name, "is not supported by this node; leave it out")
+		}
 	}
-	if json.Unmarshal(b, &one) == nil {
-		*s = stops{one}
-		return nil
-	}
-	var list []string
-	if json.Unmarshal(b, &list) != nil {
-		return badField("stop", "must be a string or a list of strings")
-	}
-	*s = list
 	return nil
+}
+
+// isSet tells of a field that is there and says something.
+func isSet(m json.RawMessage) bool {
+	switch string(bytes.TrimSpace(m)) {
+	case "", "null", "[]", "{}", `""`, "false":
+		return false
+	}
+	return true
 }
 
 func clip(s string) string {

@@ -5,9 +5,9 @@ import "time"
 // Bounds on what a client can make this node hold or wait for.
 const (
 	maxBody     = 4 << 20 // a prompt of about a million tokens
-	maxDepth    = 64      // nested JSON; chat bodies need 4
+	maxDepth    = 64      // nested JSON; chat bodies need 4, the rest is for schemas
 	maxMessages = 1024
-	maxStops    = 4       // as OpenAI allows
+	maxStops    = 16      // of one request, as engines take; OpenAI allows 4
 	maxStop     = 256     // bytes of one stop string
 	maxTokens   = 1 << 20 // asked for; engines have less
 	maxHeader   = 64 << 10

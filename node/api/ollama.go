@@ -8,79 +8,111 @@ import (
 	"time"
 )
 
+// ollamaBody are the fields that Ollama's chat and generate share.
+type ollamaBody struct {
+	Model   string          `json:"model"`
+	Stream  *bool           `json:"stream"`
+	Format  json.RawMessage `json:"format"`
+	Think   json.RawMessage `json:"think"` // true, or how much
+	Options struct {
+		sampling
+		NumPredict *float64 `json:"num_predict"`
+		TypicalP   *float64 `json:"typical_p"`
+		Stop       stops    `json:"stop"`
+	} `json:"options"`
+}
+
 // ollamaChat is the body of POST /api/chat as far as it is used.
 type ollamaChat struct {
-	Model    string `json:"model"`
+	ollamaBody
 	Messages []struct {
 		Role    string          `json:"role"`
 		Content string          `json:"content"`
 		Images  json.RawMessage `json:"images"`
 	} `json:"messages"`
-	Stream  *bool           `json:"stream"`
-	Tools   json.RawMessage `json:"tools"`
-	Format  json.RawMessage `json:"format"`
-	Options struct {
-		Temperature *float64 `json:"temperature"`
-		TopP        *float64 `json:"top_p"`
-		TopK        *float64 `json:"top_k"`
-		Seed        *float64 `json:"seed"`
-		NumPredict  *float64 `json:"num_predict"`
-		Stop        stops    `json:"stop"`
-	} `json:"options"`
+	Tools json.RawMessage `json:"tools"`
 }
 
 func (o *ollamaChat) chat(arrived time.Time) (*Chat, error) {
-	if isSet(o.Tools) {
-		return nil, badField("tools", "is not supported by this node; leave it out")
+	if err := refuseSet(unsupported{"tools", isSet(o.Tools)}); err != nil {
+		return nil, err
 	}
-	if isSet(o.Format) && string(o.Format) != `""` {
-		return nil, badField("format", "is not supported by this node; leave it out")
-	}
-	opt := &o.Options
-	if p := opt.NumPredict; p != nil && *p < 0 { // -1 and -2: until the model ends
-		opt.NumPredict = nil
-	}
-	s := sampling{Temperature: opt.Temperature, TopP: opt.TopP, TopK: opt.TopK, Seed: opt.Seed, MaxTokens: opt.NumPredict,
-		Names: [5]string{"options.temperature", "options.top_p", "options.top_k", "options.seed", "options.num_predict"}}
-	c := &Chat{Stream: o.Stream == nil || *o.Stream, Stop: opt.Stop, Arrived: arrived}
+	c := &Chat{Arrived: arrived}
 	for _, m := range o.Messages {
 		if isSet(m.Images) {
 			return nil, badField("messages", "images are not supported by this node")
 		}
 		c.Messages = append(c.Messages, Message{Role: m.Role, Content: m.Content})
 	}
-	if err := s.apply(c); err != nil {
-		return nil, err
-	}
-	return c, c.finish(strings.TrimSuffix(o.Model, ":latest"))
+	return c, o.into(c, "messages")
 }
 
-func (s *Server) ollamaChat(w http.ResponseWriter, r *http.Request) {
-	arrived := time.Now()
-	var body ollamaChat
-	err := readBody(w, r, &body)
-	if err == nil {
-		var c *Chat
-		if c, err = body.chat(arrived); err == nil {
-			s.answer(w, r, c, &ollamaFormat{model: body.Model})
-			return
+// into takes over the shared fields. What is gone on from is in the field of
+// that name.
+func (o *ollamaBody) into(c *Chat, messages string) error {
+	opt := &o.Options
+	err := refuseSet(unsupported{"think", isSet(o.Think)}, unsupported{"options.typical_p", opt.TypicalP != nil && *opt.TypicalP != 1})
+	if err != nil {
+		return err
+	}
+	if c.Format, err = o.form(); err != nil {
+		return err
+	}
+	c.Stream, c.Stop = o.Stream == nil || *o.Stream, opt.Stop
+	if p := opt.NumPredict; p != nil && *p != -1 && *p != -2 { // those: until the model ends, or its context
+		if err := c.limit("options.num_predict", p); err != nil {
+			return err
 		}
 	}
-	writeOllamaError(w, err)
+	if opt.Seed != nil && *opt.Seed == -1 { // any
+		opt.Seed = nil
+	}
+	if err := opt.apply(c, "options.", 2); err != nil {
+		return err
+	}
+	if c.RepeatLast != nil && *c.RepeatLast == 0 { // of no tokens at all
+		c.RepeatLast, c.RepeatPenalty, c.PresencePenalty, c.FrequencyPenalty = nil, nil, nil, nil
+	}
+	return c.finish(o.model(), words{messages: messages, stop: "options.stop", stops: maxStops})
 }
 
+// model is the name without the tag that Ollama puts to names without one.
+func (o *ollamaBody) model() string { return strings.TrimSuffix(o.Model, ":latest") }
+
+// form is the answer's form: "json" or a schema.
+func (o *ollamaBody) form() (json.RawMessage, error) {
+	switch {
+	case !isSet(o.Format):
+		return nil, nil
+	case string(o.Format) == string(anyJSON):
+		return anyJSON, nil
+	case o.Format[0] == '{':
+		return o.Format, nil
+	}
+	return nil, badField("format", `must be "json" or a JSON schema`)
+}
+
+func (o *ollamaChat) format(string, time.Time) format { return &ollamaFormat{model: o.Model} }
+
 // ollamaFormat writes answers as Ollama does: a JSON object a line.
-type ollamaFormat struct{ model string }
+type ollamaFormat struct {
+	model    string
+	generate bool // by POST /api/generate: text instead of a message
+}
 
 func (f *ollamaFormat) contentType() string { return "application/x-ndjson" }
 
 func (f *ollamaFormat) begin(b []byte) []byte { return b }
 
+// message begins a line with a piece of the answer.
 func (f *ollamaFormat) message(b []byte, text string) []byte {
 	b = append(b, `{"model":`...)
 	b = appendString(b, f.model)
 	b = append(b, `,"created_at":"`...)
 	b = time.Now().UTC().AppendFormat(b, time.RFC3339Nano)
+	if f.generate {
+		return appendString(append(b, `","response":`...), text)
+	}
 	b = append(b, `","message":{"role":"assistant","content":`...)
 	b = appendString(b, text)
 	return append(b, '}')
@@ -128,25 +160,4 @@ func appendOllamaError(b []byte, e *Error) []byte {
 func writeOllamaError(w http.ResponseWriter, err error) {
 	e := asError(err)
 	writeJSON(w, e, append(appendOllamaError(nil, e), '\n'))
-}
-
-func (s *Server) ollamaTags(w http.ResponseWriter, r *http.Request) {
-	b := []byte(`{"models":[`)
-	for i, m := range s.inspect.Models() {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = append(b, `{"name":`...)
-		b = appendString(b, m.ID)
-		b = append(b, `,"model":`...)
-		b = appendString(b, m.ID)
-		b = append(b, `,"modified_at":"`...)
-		b = s.started.UTC().AppendFormat(b, time.RFC3339)
-		b = append(b, `","size":`...)
-		b = strconv.AppendInt(b, m.Bytes, 10)
-		b = append(b, `,"digest":`...)
-		b = appendString(b, m.Digest)
-		b = append(b, `,"details":{"format":"gguf"}}`...)
-	}
-	writeJSON(w, nil, append(b, "]}\n"...))
 }

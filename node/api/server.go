@@ -97,13 +97,21 @@ func (s *Server) routes() http.Handler {
 	m := http.NewServeMux()
 	m.HandleFunc("GET /v1/models", s.openAIModels)
 	m.HandleFunc("GET /v1/models/{model...}", s.openAIModel)
-	m.HandleFunc("POST /v1/chat/completions", s.openAIChat)
+	m.HandleFunc("POST /v1/chat/completions", func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, new(openAIChat)) })
+	m.HandleFunc("POST /v1/completions", func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, new(completion)) })
+	m.HandleFunc("POST /v1/responses", func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, new(response)) })
+	m.HandleFunc("POST /v1/messages", func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, new(anthropicBody)) })
+	m.HandleFunc("POST /v1/messages/count_tokens", s.countTokens)
 
-	m.HandleFunc("POST /api/chat", s.ollamaChat)
+	m.HandleFunc("POST /api/chat", func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, new(ollamaChat)) })
+	m.HandleFunc("POST /api/generate", s.ollamaGenerate)
 	m.HandleFunc("GET /api/tags", s.ollamaTags)
-	m.HandleFunc("GET /api/version", func(w http.ResponseWriter, r *http.Request) {
-		writeJSON(w, nil, append(appendString([]byte(`{"version":`), s.cfg.Version), "}\n"...))
-	})
+	m.HandleFunc("GET /api/ps", s.ollamaRunning)
+	m.HandleFunc("POST /api/show", s.ollamaShow)
+	m.HandleFunc("GET /api/version", s.ollamaVersion)
+	for pattern, message := range notHere {
+		m.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { notImplemented(w, message) })
+	}
 	m.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { _, _ = w.Write([]byte("omx is running")) })
 
 	m.HandleFunc("GET /healthz", s.health)
@@ -120,7 +128,11 @@ func (s *Server) routes() http.Handler {
 func (s *Server) guard(next http.Handler) http.Handler {
 	mux := next.(*http.ServeMux)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set(headerRequestID, requestID(r))
+		id := requestID(r)
+		w.Header().Set(headerRequestID, id)
+		if isAnthropic(r) {
+			w.Header().Set(headerAnthropicID, id)
+		}
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		if !s.hostAllowed(r.Host) {
 			refuse(w, r, &Error{Status: http.StatusForbidden, Code: "host_not_allowed",
@@ -156,7 +168,7 @@ func (s *Server) unknown(w http.ResponseWriter, r *http.Request, std http.Handle
 		refuse(w, r, &Error{Status: probe.status, Code: "method_not_allowed", Message: "use " + probe.header.Get("Allow") + " here"})
 		return
 	}
-	refuse(w, r, &Error{Status: http.StatusNotFound, Code: "not_found", Message: "there is nothing at this path; the API is under /v1 (OpenAI) and /api (Ollama)"})
+	refuse(w, r, &Error{Status: http.StatusNotFound, Code: "not_found", Message: "there is nothing at this path; the API is under /v1 (OpenAI, Anthropic) and /api (Ollama)"})
 }
 
 type statusProbe struct {
@@ -170,12 +182,17 @@ func (p *statusProbe) Write(b []byte) (int, error) { return len(b), nil }
 
 // refuse answers in the shape of the API the path belongs to.
 func refuse(w http.ResponseWriter, r *http.Request, e *Error) {
-	if strings.HasPrefix(r.URL.Path, "/api/") {
+	switch {
+	case strings.HasPrefix(r.URL.Path, "/api/"):
 		writeOllamaError(w, e)
-		return
+	case isAnthropic(r):
+		writeAnthropicError(w, e)
+	default:
+		writeOpenAIError(w, e)
 	}
-	writeOpenAIError(w, e)
 }
+
+func isAnthropic(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/v1/messages") }
 
 func (s *Server) hostAllowed(hostport string) bool {
 	host := hostport

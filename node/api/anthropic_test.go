@@ -1,0 +1,58 @@
+package api
+
+import (
+	"context"
+	"strings"
+	"testing"
+)
+
+// counting is a backend that can count tokens: one a word.
+type counting struct{ *script }
+
+func (counting) CountTokens(_ context.Context, c *Chat) (int, error) {
+	if err := faults[c.Model.String()]; err != nil {
+		return 0, err
+	}
+	n := 0
+	for _, m := range c.Messages {
+		n += len(strings.Fields(m.Content))
+	}
+	return n, nil
+}
+
+func TestCountTokens(t *testing.T) {
+	_, counts := startWith(t, Config{}, counting{&script{}})
+	_, cannot := start(t, &script{})
+	s := shapeOf(t, "messages")
+	for _, c := range []struct {
+		name, url, body string
+		status          int
+		want            string
+	}{
+		{"text", counts, `{"model":"omx-demo","system":"be very brief","messages":[{"role":"user","content":"one two"}]}`, 200, `{"input_tokens":5}`},
+		{"an answer begun", counts, `{"model":"omx-demo","messages":[{"role":"user","content":"one two"},{"role":"assistant","content":"a"}]}`, 200, `{"input_tokens":3}`},
+		{"no messages", counts, `{"model":"omx-demo","messages":[]}`, 400, "messages: "},
+		{"tools", counts, `{"model":"omx-demo","messages":[{"role":"user","content":"x"}],"tools":[{"name":"f"}]}`, 400, "tools: "},
+		{"no JSON", counts, `{`, 400, "JSON"},
+		{"unknown model", counts, `{"model":"no-such-model","messages":[{"role":"user","content":"x"}]}`, 404, "no-such-model"},
+		{"a fault", counts, `{"model":"broken","messages":[{"role":"user","content":"x"}]}`, 500, "its log says more"},
+		{"who cannot", cannot, `{"model":"omx-demo","messages":[{"role":"user","content":"x"}]}`, 501, "cannot count"},
+	} {
+		status, header, body := do(t, "POST", c.url+"/v1/messages/count_tokens", c.body, "x-api-key", "any", "anthropic-version", "2023-06-01")
+		if status != c.status || !strings.Contains(body, c.want) || header.Get("Request-Id") != header.Get(headerRequestID) {
+			t.Errorf("%s: %d %s, want %d with %s", c.name, status, body, c.status, c.want)
+		}
+		if status != 200 {
+			s.wantError(t, status, body, header.Get("Request-Id"))
+		}
+	}
+	// What is not there, and who may not, is told in Anthropic's form too.
+	for path, want := range map[string]string{"/v1/messages/batches": "not_found_error", "/v1/messages": "invalid_request_error"} {
+		if _, _, body := do(t, "GET", counts+path, ""); !strings.HasPrefix(body, `{"type":"error","error":{"type":"`+want) {
+			t.Errorf("%s: %s", path, body)
+		}
+	}
+	if status, _, body := do(t, "POST", locked(t, &script{})+"/v1/messages", s.with("omx-demo", "")); status != 401 || !strings.Contains(body, "authentication_error") {
+		t.Errorf("without a key: %d %s", status, body)
+	}
+}
