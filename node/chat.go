@@ -32,11 +32,18 @@ func (n *Node) Chat(ctx context.Context, c *api.Chat, reply api.Reply) (api.Resu
 	if err != nil {
 		return api.Result{}, err
 	}
+	a := &answer{node: n, reply: reply, arrived: c.Arrived}
+	err = n.run(ctx, a, c, &wireRequest{Prompt: asked})
+	return a.result(), err
+}
+
+// run has a request answered, here or on another node.
+func (n *Node) run(ctx context.Context, a *answer, c *api.Chat, w *wireRequest) error {
 	now, snap := n.now(), n.table.Snapshot()
 	req := n.request(c)
 	if v := n.decider.Admit(now, snap, &req); v.Action >= abi.Shed {
 		n.emit(events.RequestShed, n.id, c.Model, uint64(v.Wait.Microseconds()), 0)
-		return api.Result{}, refusal(v)
+		return refusal(v)
 	}
 
 	var picks decide.Picks
@@ -44,17 +51,18 @@ func (n *Node) Chat(ctx context.Context, c *api.Chat, reply api.Reply) (api.Resu
 	n.decider.Route(now, snap, &req, &picks)
 	took := time.Since(began)
 	if picks.N == 0 {
-		return api.Result{}, n.noPick(snap, c.Model)
+		return n.noPick(snap, c.Model)
 	}
 
-	a := &answer{node: n, reply: reply, arrived: c.Arrived, picks: &picks}
-	w := wireRequest{ID: req.ID, Tenant: req.Tenant, Priority: req.Priority, Class: req.Class, PromptTokens: req.Prompt, Prompt: asked}
+	a.picks = &picks
+	w.ID, w.Tenant, w.Priority, w.Class, w.PromptTokens = req.ID, req.Tenant, req.Priority, req.Class, req.Prompt
 	tries := 0
+	var err error
 	for i := range picks.List() {
 		pick := &picks.Pick[i]
 		tries++
 		req.Attempt = w.Attempt
-		if err = n.try(ctx, a, &req, pick, &w); err == nil || a.begun || ctx.Err() != nil || isFinal(err) {
+		if err = n.try(ctx, a, &req, pick, w); err == nil || a.begun || ctx.Err() != nil || isFinal(err) {
 			break
 		}
 		w.Attempt++
@@ -67,14 +75,14 @@ func (n *Node) Chat(ctx context.Context, c *api.Chat, reply api.Reply) (api.Resu
 	} else {
 		n.emit(events.RequestFailed, a.by, c.Model, uint64(time.Since(a.arrived).Microseconds()), 0)
 	}
-	return a.result(), apiError(ctx, err)
+	return apiError(ctx, err)
 }
 
 // answer is what becomes of one request: it passes tokens on to the client and
 // remembers who answered and when the first came.
 type answer struct {
 	node    *Node
-	reply   api.Reply
+	reply   api.Reply // nil: what comes is kept
 	arrived time.Time
 	picks   *decide.Picks
 	by      catalog.NodeID // who is answering
@@ -82,10 +90,11 @@ type answer struct {
 	begun   bool           // the client has seen something: no other node may answer
 	ttft    time.Duration
 	usage   engine.Usage
+	vectors [][]float32
 }
 
 // token hands one piece of the answer to the client.
-func (a *answer) token(text string, tokens int) error {
+func (a *answer) token(t engine.Token) error {
 	if !a.begun {
 		a.begun, a.ttft = true, time.Since(a.arrived)
 		a.first()
@@ -93,18 +102,30 @@ func (a *answer) token(text string, tokens int) error {
 			return err
 		}
 	}
-	return a.reply.Token(text, tokens)
+	return a.reply.Token(apiToken(t))
+}
+
+// vector keeps one: a client gets all at once.
+func (a *answer) vector(v []float32) error {
+	a.vectors = append(a.vectors, v)
+	return nil
 }
 
 func (a *answer) begin() error {
-	meta := api.Meta{Node: a.by, NodeName: a.node.nameOf(a.by), Decision: strconv.FormatUint(a.picks.ID, 10), Policy: policyName(a.picks.By)}
-	return a.reply.Begin(meta)
+	if a.reply == nil {
+		return nil
+	}
+	return a.reply.Begin(a.meta())
+}
+
+func (a *answer) meta() api.Meta {
+	return api.Meta{Node: a.by, NodeName: a.node.nameOf(a.by), Decision: strconv.FormatUint(a.picks.ID, 10), Policy: policyName(a.picks.By)}
 }
 
 func (a *answer) result() api.Result {
 	u := a.usage
 	return api.Result{PromptTokens: u.PromptTokens, CachedTokens: u.CachedTokens, OutputTokens: u.OutputTokens, Finish: string(u.Finish),
-		QueueWait: u.QueueWait, TTFT: a.ttft, Total: time.Since(a.arrived)}
+		Stop: u.Stop, Calls: apiCalls(u.Calls), QueueWait: u.QueueWait, TTFT: a.ttft, Total: time.Since(a.arrived)}
 }
 
 func (a *answer) outcome(tries int, took time.Duration, err error) decide.Outcome {
@@ -135,10 +156,11 @@ func (n *Node) try(ctx context.Context, a *answer, req *decide.Request, pick *de
 
 	n.decider.Sent(n.now(), req, pick)
 	var err error
+	a.vectors = nil
 	if pick.Self {
-		a.usage, err = n.engine.Generate(tctx, &w.Prompt, func(t engine.Token) error { return a.token(t.Text, t.N) })
+		a.usage, err = n.work(tctx, w, a)
 	} else {
-		a.usage, err = n.askPeer(tctx, pick.Node, w, a.token)
+		a.usage, err = n.askPeer(tctx, pick.Node, w, a)
 	}
 	if errors.Is(context.Cause(tctx), errSlow) {
 		err = errSlow
@@ -222,9 +244,11 @@ const (
 // prompt is the engine's form of a client's request.
 func prompt(c *api.Chat) (engine.Prompt, error) {
 	p := engine.Prompt{Model: c.Model, Scope: c.Tenant.Handle(), Raw: c.Raw, MaxTokens: c.MaxTokens, Stop: c.Stop, Temperature: 0.8, TopP: 0.95, TopK: 40}
-	for _, m := range c.Messages {
-		p.Messages = append(p.Messages, engine.Message{Role: m.Role, Content: m.Content})
+	for i := range c.Messages {
+		m := &c.Messages[i]
+		p.Messages = append(p.Messages, engine.Message{Role: m.Role, Content: m.Content, Thinking: m.Thinking, Calls: engineCalls(m.Calls), CallID: m.CallID, Name: m.Name})
 	}
+	p.Tools, p.Choice, p.OneCall, p.Think, p.Logprobs = c.Tools, engine.Choice(c.Choice), c.OneCall, c.Think, c.Logprobs
 	set(&p.Temperature, c.Temperature)
 	set(&p.TopP, c.TopP)
 	set(&p.TopK, c.TopK)

@@ -81,6 +81,9 @@ func apiError(ctx context.Context, err error) error {
 	if errors.Is(err, errLate) {
 		return &api.Error{Status: http.StatusGatewayTimeout, Code: "deadline_exceeded", Message: err.Error() + " that the request has set; give it more time, or try again later"}
 	}
+	if code, _ := peerCode(err); code == mesh.CodeCannot || errors.Is(err, engine.ErrCannot) {
+		return &api.Error{Status: http.StatusNotImplemented, Code: "not_implemented", Message: err.Error()}
+	}
 	if isFinal(err) {
 		code := "invalid_request"
 		if c, _ := peerCode(err); c == mesh.CodeTooLong || errors.Is(err, engine.ErrTooLong) {
@@ -105,6 +108,8 @@ func wireCode(err error) mesh.Code {
 		return mesh.CodeBadRequest
 	case errors.Is(err, engine.ErrLost):
 		return mesh.CodeLost
+	case errors.Is(err, engine.ErrCannot):
+		return mesh.CodeCannot
 	}
 	return mesh.CodeInternal
 }

@@ -114,12 +114,12 @@ type reader struct {
 
 func (r *reader) Begin(m api.Meta) error { r.meta = m; r.begun++; return nil }
 
-func (r *reader) Token(text string, n int) error {
+func (r *reader) Token(t api.Token) error {
 	if r.stop != nil {
 		r.stop()
 	}
-	r.text.WriteString(text)
-	r.tokens += n
+	r.text.WriteString(t.Text)
+	r.tokens += t.N
 	return nil
 }
 

@@ -29,11 +29,23 @@ type wireRequest struct {
 	PromptTokens uint32         `json:"prompt_tokens"`      // estimate
 	Attempt      uint32         `json:"attempt,omitempty"`
 	Hops         uint32         `json:"hops"`
-	Prompt       engine.Prompt  `json:"prompt"`
+	Prompt       engine.Prompt  `json:"prompt,omitzero"`
+	// Embed, if there is one, is asked for instead; Count only how many tokens the
+	// prompt has.
+	Embed *engine.EmbedRequest `json:"embed,omitempty"`
+	Count bool                 `json:"count,omitempty"`
+}
+
+// model is the one that is asked.
+func (w *wireRequest) model() catalog.ModelID {
+	if w.Embed != nil {
+		return w.Embed.Model
+	}
+	return w.Prompt.Model
 }
 
 // askPeer has another node answer.
-func (n *Node) askPeer(ctx context.Context, id catalog.NodeID, w *wireRequest, emit func(string, int) error) (engine.Usage, error) {
+func (n *Node) askPeer(ctx context.Context, id catalog.NodeID, w *wireRequest, out sink) (engine.Usage, error) {
 	var usage engine.Usage
 	sent := *w
 	sent.Hops++
@@ -57,7 +69,7 @@ func (n *Node) askPeer(ctx context.Context, id catalog.NodeID, w *wireRequest, e
 		if err != nil {
 			return usage, err
 		}
-		if err := emit(string(token.Text), int(token.N)); err != nil {
+		if err := receive(token, out); err != nil {
 			return usage, err
 		}
 	}
@@ -67,11 +79,11 @@ func (n *Node) askPeer(ctx context.Context, id catalog.NodeID, w *wireRequest, e
 // mesh.Handler.
 func (n *Node) Serve(ctx context.Context, from catalog.NodeID, s *mesh.ServerStream) {
 	var w wireRequest
-	if err := json.Unmarshal(s.Request(), &w); err != nil || w.Hops != maxHops || w.Prompt.Model.IsZero() {
+	if err := json.Unmarshal(s.Request(), &w); err != nil || w.Hops != maxHops || w.model().IsZero() {
 		s.Refuse(&mesh.RefusedError{Code: mesh.CodeBadRequest, Message: "the request could not be understood"})
 		return
 	}
-	req := decide.Request{ID: w.ID, Model: w.Prompt.Model, Tenant: w.Tenant, Prompt: w.PromptTokens, Estimated: true,
+	req := decide.Request{ID: w.ID, Model: w.model(), Tenant: w.Tenant, Prompt: w.PromptTokens, Estimated: true,
 		MaxOut: uint32(max(w.Prompt.MaxTokens, 0)), FromPeer: true, Peer: from.Handle(), Entry: from.Handle(), Streamed: true, Attempt: w.Attempt, Hops: w.Hops}
 	req.Priority, req.Class = w.Priority, w.Class
 	if w.Deadline > 0 {
@@ -95,23 +107,19 @@ func (n *Node) Serve(ctx context.Context, from catalog.NodeID, s *mesh.ServerStr
 		pick = &p
 		n.decider.Sent(n.now(), &req, pick)
 	}
-	begun := false
-	usage, err := n.engine.Generate(ctx, &w.Prompt, func(t engine.Token) error {
-		if !begun {
-			begun = true
-			if pick != nil {
-				n.decider.First(n.now(), &req, pick, catalog.Micros(time.Since(began).Microseconds()))
-			}
+	out := &peerSink{s: s, first: func() {
+		if pick != nil {
+			n.decider.First(n.now(), &req, pick, catalog.Micros(time.Since(began).Microseconds()))
 		}
-		return s.Token([]byte(t.Text), uint32(t.N))
-	})
+	}}
+	usage, err := n.work(ctx, &w, out)
 	if pick != nil {
 		n.decider.Ended(n.now(), &req, pick, ended(began, usage.TTFT, usage.OutputTokens, false))
 	}
 	if err == nil {
-		n.emit(events.RequestDone, from, w.Prompt.Model, uint64(usage.TTFT.Microseconds()), uint64(usage.OutputTokens))
+		n.emit(events.RequestDone, from, w.model(), uint64(usage.TTFT.Microseconds()), uint64(usage.OutputTokens))
 	} else {
-		n.emit(events.RequestFailed, from, w.Prompt.Model, uint64(usage.Total.Microseconds()), 0)
+		n.emit(events.RequestFailed, from, w.model(), uint64(usage.Total.Microseconds()), 0)
 	}
 	switch {
 	case err == nil:
@@ -121,7 +129,7 @@ func (n *Node) Serve(ctx context.Context, from catalog.NodeID, s *mesh.ServerStr
 			return
 		}
 		s.Done(trailer)
-	case begun:
+	case out.begun:
 		s.Fail(&mesh.FailedError{Code: wireCode(err), Message: err.Error()})
 	default:
 		s.Refuse(&mesh.RefusedError{Code: wireCode(err), RetryAfter: time.Second, Message: err.Error()})

@@ -116,7 +116,7 @@ type first struct{ at time.Time }
 
 func (f *first) Begin(api.Meta) error { return nil }
 
-func (f *first) Token(string, int) error {
+func (f *first) Token(api.Token) error {
 	if f.at.IsZero() {
 		f.at = time.Now()
 	}

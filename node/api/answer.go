@@ -101,11 +101,11 @@ func (st *stream) Begin(m Meta) error {
 	return nil // it goes out with the first token
 }
 
-func (st *stream) Token(text string, tokens int) error {
-	if text == "" {
+func (st *stream) Token(t Token) error {
+	if t.Text == "" {
 		return nil
 	}
-	st.buf = st.format.token(st.buf, text)
+	st.buf = st.format.token(st.buf, t.Text)
 	return st.flush()
 }
 
@@ -128,7 +128,7 @@ type whole struct {
 
 func (a *whole) Begin(m Meta) error { a.meta = m; return nil }
 
-func (a *whole) Token(text string, tokens int) error { a.text.WriteString(text); return nil }
+func (a *whole) Token(t Token) error { a.text.WriteString(t.Text); return nil }
 
 func (s *Server) answerWhole(w http.ResponseWriter, r *http.Request, c *Chat, f format) {
 	var a whole

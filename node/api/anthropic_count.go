@@ -1,17 +1,10 @@
 package api
 
 import (
-	"context"
 	"net/http"
 	"strconv"
 	"time"
 )
-
-// Counter is a Chatter that can also tell how long a prompt is. Errors that a
-// client should understand are *Error.
-type Counter interface {
-	CountTokens(ctx context.Context, c *Chat) (int, error)
-}
 
 // countTokens answers POST /v1/messages/count_tokens.
 func (s *Server) countTokens(w http.ResponseWriter, r *http.Request) {
@@ -38,9 +31,5 @@ func (s *Server) count(w http.ResponseWriter, r *http.Request) (int, error) {
 	if err := s.ask(r, c); err != nil {
 		return 0, err
 	}
-	counter, ok := s.chat.(Counter)
-	if !ok {
-		return 0, &Error{Status: http.StatusNotImplemented, Code: "not_implemented", Message: "this node cannot count tokens; the usage of an answer tells them"}
-	}
-	return counter.CountTokens(r.Context(), c)
+	return s.chat.CountTokens(r.Context(), c)
 }

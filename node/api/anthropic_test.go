@@ -1,28 +1,12 @@
 package api
 
 import (
-	"context"
 	"strings"
 	"testing"
 )
 
-// counting is a backend that can count tokens: one a word.
-type counting struct{ *script }
-
-func (counting) CountTokens(_ context.Context, c *Chat) (int, error) {
-	if err := faults[c.Model.String()]; err != nil {
-		return 0, err
-	}
-	n := 0
-	for _, m := range c.Messages {
-		n += len(strings.Fields(m.Content))
-	}
-	return n, nil
-}
-
 func TestCountTokens(t *testing.T) {
-	_, counts := startWith(t, Config{}, counting{&script{}})
-	_, cannot := start(t, &script{})
+	_, counts := startWith(t, Config{}, &script{})
 	s := shapeOf(t, "messages")
 	for _, c := range []struct {
 		name, url, body string
@@ -36,7 +20,7 @@ func TestCountTokens(t *testing.T) {
 		{"no JSON", counts, `{`, 400, "JSON"},
 		{"unknown model", counts, `{"model":"no-such-model","messages":[{"role":"user","content":"x"}]}`, 404, "no-such-model"},
 		{"a fault", counts, `{"model":"broken","messages":[{"role":"user","content":"x"}]}`, 500, "its log says more"},
-		{"who cannot", cannot, `{"model":"omx-demo","messages":[{"role":"user","content":"x"}]}`, 501, "cannot count"},
+		{"who cannot", counts, `{"model":"unable","messages":[{"role":"user","content":"x"}]}`, 501, "no engine here"},
 	} {
 		status, header, body := do(t, "POST", c.url+"/v1/messages/count_tokens", c.body, "x-api-key", "any", "anthropic-version", "2023-06-01")
 		if status != c.status || !strings.Contains(body, c.want) || header.Get("Request-Id") != header.Get(headerRequestID) {

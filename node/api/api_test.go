@@ -62,7 +62,7 @@ func (s *script) Chat(ctx context.Context, c *Chat, reply Reply) (Result, error)
 	}
 	words := strings.SplitAfter(text, " ")
 	for _, w := range words {
-		if err := reply.Token(w, 1); err != nil {
+		if err := reply.Token(Token{Text: w, N: 1}); err != nil {
 			return Result{}, err
 		}
 		if s.block {
@@ -72,6 +72,30 @@ func (s *script) Chat(ctx context.Context, c *Chat, reply Reply) (Result, error)
 		}
 	}
 	return Result{PromptTokens: 3, CachedTokens: 1, OutputTokens: len(words), Finish: cmp.Or(s.finish, "stop"), TTFT: time.Millisecond, Total: time.Second}, s.after
+}
+
+func (s *script) Embed(_ context.Context, e *Embedding) (Vectors, error) {
+	if err := faults[e.Model.String()]; err != nil {
+		return Vectors{}, err
+	}
+	var v Vectors
+	for _, text := range e.Input {
+		v.Vectors = append(v.Vectors, []float32{float32(len(text)), 0.5})
+		v.PromptTokens += len(text)
+	}
+	return v, nil
+}
+
+// CountTokens counts one a word.
+func (s *script) CountTokens(_ context.Context, c *Chat) (int, error) {
+	if err := faults[c.Model.String()]; err != nil {
+		return 0, err
+	}
+	n := 0
+	for _, m := range c.Messages {
+		n += len(strings.Fields(m.Content))
+	}
+	return n, nil
 }
 
 type views struct{}

@@ -128,10 +128,18 @@ func TestFields(t *testing.T) {
 			continue
 		}
 		a := <-s.last
-		if got := fmt.Sprintf("%v %q %d %v %q %v", a.Messages, a.Raw, a.MaxTokens, a.Stop, a.Format, a.Stream); got != c.want || a.Seed != nil {
+		if got := fmt.Sprintf("%v %q %d %v %q %v", turns(a.Messages), a.Raw, a.MaxTokens, a.Stop, a.Format, a.Stream); got != c.want || a.Seed != nil {
 			t.Errorf("%s: %s:\n     %s\nwant %s", c.shape, c.fields, got, c.want)
 		}
 	}
+}
+
+// turns are messages less what the tests of tools are about.
+func turns(messages []Message) (t []struct{ Role, Content string }) {
+	for _, m := range messages {
+		t = append(t, struct{ Role, Content string }{m.Role, m.Content})
+	}
+	return t
 }
 
 // A penalty over no tokens is none.

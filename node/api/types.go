@@ -10,7 +10,18 @@ import (
 )
 
 // Message is one turn of a conversation.
-type Message struct{ Role, Content string }
+type Message struct {
+	Role, Content string
+	Thinking      string // of an assistant's turn
+	Calls         []Call // of an assistant's turn
+	CallID, Name  string // of a tool's turn: which call it answers, and of which tool
+}
+
+// Call is a model's wish that a tool be called.
+type Call struct {
+	ID, Name  string
+	Arguments json.RawMessage // an object
+}
 
 // Chat is a request in the form all API shapes share. Nil means that the client
 // did not say.
@@ -34,7 +45,21 @@ type Chat struct {
 	// Format is "json" in quotes for any JSON, or a JSON schema that the answer must
 	// meet; nil: free text.
 	Format json.RawMessage
-	Stream bool
+	// Tools that the model may call, each as OpenAI has it: {"type":"function",…}.
+	Tools []json.RawMessage
+	// Choice is "" (the model decides), "none", "required", or "=" and the name of the
+	// tool to call. OneCall allows at most one call.
+	Choice  string
+	OneCall bool
+	// Think turns a model's thinking on or off, where it can.
+	Think *bool
+	// Logprobs is how many of the likeliest tokens to tell for each token of the
+	// answer, beside that itself: 0 none are told, 1 only its own, at most 21.
+	Logprobs int
+	// KeepAlive is how long the model stays loaded after this; below 0 for good, 0
+	// not at all.
+	KeepAlive *time.Duration
+	Stream    bool
 	// Priority below 0 may be shed first; Class is of service, as the operator
 	// numbers them.
 	Priority int32
@@ -59,19 +84,62 @@ type Result struct {
 	PromptTokens, OutputTokens int
 	CachedTokens               int // of the prompt's, that did not have to be read
 	Finish                     string
+	Stop                       string // the stop text that ended the answer, if one did
+	Calls                      []Call // of tools; none of them is in the text
 	QueueWait, TTFT, Total     time.Duration
+}
+
+// Token is a piece of an answer: text that N tokens read as.
+type Token struct {
+	Text     string
+	N        int
+	Thought  bool // what the model thinks before it answers
+	Logprobs []Logprob
+}
+
+// Logprob is how likely a token was, and which others were.
+type Logprob struct {
+	Text    []byte // may be a part of a character
+	Logprob float32
+	Top     []TopLogprob // the likeliest, in order
+}
+
+// TopLogprob is a token that might have come.
+type TopLogprob struct {
+	Text    []byte
+	Logprob float32
 }
 
 // Reply takes an answer as it comes. Begin is called once, before the first
 // Token; an error of either means that the client is gone.
 type Reply interface {
 	Begin(m Meta) error
-	Token(text string, tokens int) error
+	Token(t Token) error
+}
+
+// Embedding is a request for the meaning of texts as vectors, or, with a Query,
+// for how well each of them answers it.
+type Embedding struct {
+	Chat     // Model, Tenant, Priority, Class, Deadline, Arrived, KeepAlive only
+	Input    []string
+	Query    string
+	Truncate bool // cut what is too long; else that is an error
+}
+
+// Vectors is what an Embedding gives: a vector of length 1 for each input, or its
+// score alone.
+type Vectors struct {
+	Meta         Meta
+	Vectors      [][]float32
+	PromptTokens int
+	Total        time.Duration
 }
 
 // Chatter answers requests. Errors that a client should understand are *Error.
 type Chatter interface {
 	Chat(ctx context.Context, c *Chat, reply Reply) (Result, error)
+	Embed(ctx context.Context, e *Embedding) (Vectors, error)
+	CountTokens(ctx context.Context, c *Chat) (int, error)
 }
 
 // Inspector tells what the node knows.
@@ -110,6 +178,20 @@ type ModelView struct {
 	Digest  string       `json:"digest"`
 	Bytes   int64        `json:"bytes"`
 	Holders []HolderView `json:"holders"`
+	// What is known of the model's insides; "" and 0 where it is not.
+	Family       string `json:"family,omitempty"`       // architecture: "qwen3"
+	Parameters   string `json:"parameters,omitempty"`   // as people say it: "7.2B"
+	Quantization string `json:"quantization,omitempty"` // "Q4_K_M"
+	Context      int    `json:"context,omitempty"`      // tokens of one request
+	Trained      int    `json:"trained,omitempty"`      // tokens of context that the model was made for
+	// Of this node's own copy, if it has one.
+	Template string     `json:"template,omitempty"`   // chat template
+	Memory   int64      `json:"memory,omitempty"`     // bytes that it takes when loaded
+	VRAM     int64      `json:"vram,omitempty"`       // of these on GPUs
+	Expires  *time.Time `json:"expires_at,omitempty"` // when it is unloaded, if nobody asks; nil: not by itself
+	Modified *time.Time `json:"modified_at,omitempty"`
+	// Capabilities are "completion", "tools", "thinking", "embedding", "vision".
+	Capabilities []string `json:"capabilities,omitempty"`
 }
 
 // HolderView is a copy of a model on a node.

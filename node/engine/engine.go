@@ -2,18 +2,32 @@ package engine
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"time"
 
 	"omx/node/catalog"
+	"omx/node/engine/frame"
 	"omx/node/engine/library"
 )
 
-// Message is one turn of a conversation.
-type Message struct {
-	Role    string `json:"role"` // as the model's chat template knows it: "system", "user", "assistant"
-	Content string `json:"content"`
-}
+// What crosses to the worker as it is belongs to package frame.
+type (
+	Message    = frame.Message    // one turn of a conversation
+	Call       = frame.Call       // a model's wish that a tool be called
+	Logprob    = frame.Logprob    // how likely a token was, and which others were
+	TopLogprob = frame.TopLogprob // a token that might have come
+)
+
+// Choice says whether an answer may, must or must not call tools.
+type Choice string
+
+// Any other Choice is the name of the tool that must be called, behind "=".
+const (
+	ChoiceAuto     Choice = ""
+	ChoiceNone     Choice = "none"
+	ChoiceRequired Choice = "required"
+)
 
 // Prompt is what an engine needs to answer. It also crosses the mesh.
 type Prompt struct {
@@ -37,6 +51,17 @@ type Prompt struct {
 	RepeatLast       int     `json:"repeat_last,omitempty"`
 	// Grammar in GBNF restricts the answer.
 	Grammar string `json:"grammar,omitempty"`
+	// Tools that the model may call, each as OpenAI has it: {"type":"function",…}.
+	Tools []json.RawMessage `json:"tools,omitempty"`
+	// Choice is of Tools; OneCall allows at most one call.
+	Choice  Choice `json:"choice,omitempty"`
+	OneCall bool   `json:"one_call,omitempty"`
+	// Think turns a model's thinking on or off where its template can; nil leaves
+	// it as the template has it.
+	Think *bool `json:"think,omitempty"`
+	// Logprobs is how many of the likeliest tokens to tell for each token of the
+	// answer, beside that one itself: 0 none are told, 1 only its own, at most 21.
+	Logprobs int `json:"logprobs,omitempty"`
 	// Seed 0 lets the engine draw one.
 	Seed uint32 `json:"seed,omitempty"`
 	// Stop are texts that end the answer and are not part of it; at most 16.
@@ -50,8 +75,11 @@ type Prompt struct {
 // Token is a piece of an answer: valid UTF-8, never empty. A slow reader gets
 // several tokens as one.
 type Token struct {
-	Text string
-	N    int // output tokens that the text covers
+	Text    string
+	N       int  // output tokens that the text covers
+	Thought bool // what the model thinks before it answers
+	// Logprobs are of the tokens that the text covers, if the prompt asks for them.
+	Logprobs []Logprob
 }
 
 // Finish says why an answer ended.
@@ -71,6 +99,28 @@ type Usage struct {
 	TTFT         time.Duration `json:"ttft"`          // from the call to the first text
 	Total        time.Duration `json:"total"`
 	Finish       Finish        `json:"finish"`
+	Stop         string        `json:"stop,omitempty"`  // the stop text that ended the answer
+	Calls        []Call        `json:"calls,omitempty"` // of tools; no part of the text
+}
+
+// EmbedRequest asks for the meaning of texts as vectors.
+type EmbedRequest struct {
+	Model catalog.ModelID `json:"model"`
+	Input []string        `json:"input"` // at most 2048
+	// Truncate cuts what is too long for the model; else that is ErrTooLong.
+	Truncate bool `json:"truncate,omitempty"`
+	// Query, if there is one, asks how well each input answers it instead: vectors
+	// then have one number. Only models made for ranking can.
+	Query string `json:"query,omitempty"`
+}
+
+// Embeddings are vectors of length 1, one for each input in order; scores are as
+// the model gives them.
+type Embeddings struct {
+	Vectors      [][]float32   `json:"vectors"`
+	PromptTokens int           `json:"prompt_tokens"`
+	QueueWait    time.Duration `json:"queue_wait"`
+	Total        time.Duration `json:"total"`
 }
 
 // Status is what an engine says of one of its models.
@@ -83,6 +133,16 @@ type Status struct {
 	Load    catalog.Load  // At is not set: the figures are of now
 	Speed   catalog.Speed // measured; zero until a request ran; At is not set
 	Context int           // tokens of one request, prompt and answer; 0 until loaded
+	Details Details
+}
+
+// Details is what a model's file or server says of it, as far as it does.
+type Details struct {
+	Family       string // architecture: "llama", "qwen3"
+	Parameters   string // as people say it: "7.2B"
+	Quantization string // "Q4_K_M"
+	Template     string // chat template
+	Trained      int    // tokens of context the model was made for
 }
 
 // Engine answers prompts. Its methods may be called at once from anywhere.
@@ -92,6 +152,10 @@ type Engine interface {
 	// within one step of the model then (100 ms where a token takes less). The
 	// usage is right as far as it goes when there is an error, too.
 	Generate(ctx context.Context, p *Prompt, emit func(Token) error) (Usage, error)
+	// Embed makes embeddings, or scores.
+	Embed(ctx context.Context, r *EmbedRequest) (Embeddings, error)
+	// Count tells how many tokens a prompt has for its model.
+	Count(ctx context.Context, p *Prompt) (int, error)
 	// Models lists the models in the order they were configured.
 	Models() []Status
 	// Close ends all requests with ErrLost and waits for what the engine started.
@@ -106,4 +170,5 @@ var (
 	ErrLost      = errors.New("engine lost the request")
 	ErrTooLong   = errors.New("prompt is longer than the model's context")
 	ErrBadPrompt = errors.New("prompt cannot be used")
+	ErrCannot    = errors.New("the model or its engine cannot do this")
 )

@@ -13,12 +13,9 @@ import (
 func (s *served) generate(ctx context.Context, p *Prompt, emit func(Token) error) (u Usage, err error) {
 	began := time.Now()
 	defer func() { u.Total = time.Since(began) }()
-	job := &frame.Job{Raw: p.Raw, MaxTokens: max(p.MaxTokens, 0), Temperature: p.Temperature, TopP: p.TopP, TopK: p.TopK, MinP: p.MinP,
+	job := &frame.Job{Messages: p.Messages, Raw: p.Raw, MaxTokens: max(p.MaxTokens, 0), Temperature: p.Temperature, TopP: p.TopP, TopK: p.TopK, MinP: p.MinP,
 		Presence: p.PresencePenalty, Frequency: p.FrequencyPenalty, Repeat: p.RepeatPenalty, RepeatLast: p.RepeatLast,
 		Grammar: p.Grammar, Seed: p.Seed, Stop: p.Stop, Scope: p.Scope}
-	for _, m := range p.Messages {
-		job.Messages = append(job.Messages, frame.Message(m))
-	}
 	request, box, proc, err := s.slot(ctx, job)
 	u.QueueWait = time.Since(began)
 	if err != nil {

@@ -12,6 +12,10 @@ const (
 	maxGrammar  = 256 << 10 // bytes: of a JSON schema with hundreds of fields
 	maxStop     = 1024      // bytes of one; each token is compared with all
 	maxModels   = 64        // per node: one process each
+	maxTools    = 256       // of one request; each costs prompt tokens
+	maxToolSize = 256 << 10 // bytes of all tools of a request
+	maxLogprobs = 21        // a token and the 20 that OpenAI allows
+	maxInputs   = 2048      // texts to embed in one request, as OpenAI allows
 
 	// maxPending is what a worker may be ahead of a slow reader, in bytes. A
 	// context of 64 Ki tokens is about 256 KiB of text.
@@ -40,7 +44,11 @@ const (
 func (p *Prompt) check() error {
 	size := len(p.Raw)
 	for i := range p.Messages {
-		size += len(p.Messages[i].Role) + len(p.Messages[i].Content)
+		size += sizeOf(&p.Messages[i])
+	}
+	tools := 0
+	for _, t := range p.Tools {
+		tools += len(t)
 	}
 	bad := func(format string, args ...any) error {
 		return fmt.Errorf("%w: "+format, append([]any{ErrBadPrompt}, args...)...)
@@ -56,6 +64,12 @@ func (p *Prompt) check() error {
 		return bad("it has %d bytes, at most %d", size, maxPrompt)
 	case len(p.Grammar) > maxGrammar:
 		return bad("its grammar has %d bytes, at most %d", len(p.Grammar), maxGrammar)
+	case len(p.Tools) > maxTools || tools > maxToolSize:
+		return bad("it has %d tools of %d bytes, at most %d of %d", len(p.Tools), tools, maxTools, maxToolSize)
+	case p.Raw != "" && len(p.Tools) > 0:
+		return bad("tools go with messages only")
+	case p.Logprobs < 0 || p.Logprobs > maxLogprobs:
+		return bad("it asks for %d likely tokens, at most %d", p.Logprobs, maxLogprobs)
 	case len(p.Stop) > maxStops:
 		return bad("it has %d stop texts, at most %d", len(p.Stop), maxStops)
 	}
@@ -63,6 +77,28 @@ func (p *Prompt) check() error {
 		if len(s) > maxStop {
 			return bad("a stop text has %d bytes, at most %d", len(s), maxStop)
 		}
+	}
+	return nil
+}
+
+func sizeOf(m *Message) int {
+	n := len(m.Role) + len(m.Content) + len(m.Thinking) + len(m.CallID) + len(m.Name)
+	for i := range m.Calls {
+		n += len(m.Calls[i].ID) + len(m.Calls[i].Name) + len(m.Calls[i].Arguments)
+	}
+	return n
+}
+
+func (r *EmbedRequest) check() error {
+	size := len(r.Query)
+	for _, text := range r.Input {
+		size += len(text)
+		if text == "" {
+			return fmt.Errorf("%w: an input is empty", ErrBadPrompt)
+		}
+	}
+	if len(r.Input) == 0 || len(r.Input) > maxInputs || size > maxPrompt {
+		return fmt.Errorf("%w: it has %d inputs of %d bytes, at most %d of %d", ErrBadPrompt, len(r.Input), size, maxInputs, maxPrompt)
 	}
 	return nil
 }

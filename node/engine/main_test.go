@@ -95,7 +95,7 @@ func status(e Engine) Status { return e.Models()[0] }
 
 // ask is one question to the engine's first model, with a temperature of 0.
 func ask(e Engine, question string) *Prompt {
-	return &Prompt{Model: status(e).ID, Messages: []Message{{"user", question}}, MaxTokens: 64}
+	return &Prompt{Model: status(e).ID, Messages: []Message{{Role: "user", Content: question}}, MaxTokens: 64}
 }
 
 // answer runs a prompt to its end.

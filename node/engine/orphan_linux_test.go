@@ -28,7 +28,7 @@ func orphanParent() {
 	}
 	printed := false
 	for { // again when the context is full
-		p := &Prompt{Model: id, Messages: []Message{{"user", "Hello"}}}
+		p := &Prompt{Model: id, Messages: []Message{{Role: "user", Content: "Hello"}}}
 		_, err := l.Generate(context.Background(), p, func(Token) error {
 			if !printed {
 				fmt.Println(l.models[0].proc.cmd.Process.Pid)

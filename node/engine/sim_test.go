@@ -65,7 +65,7 @@ func TestSimRefuses(t *testing.T) {
 
 // A prompt and its usage cross the mesh as JSON.
 func TestJSON(t *testing.T) {
-	p := Prompt{Model: model(t, "m"), Messages: []Message{{"user", "é"}}, MaxTokens: 3, Temperature: 0.5, TopP: 0.9, TopK: 40, Seed: 1 << 31, Stop: []string{"x"}, Scope: 1 << 63}
+	p := Prompt{Model: model(t, "m"), Messages: []Message{{Role: "user", Content: "é"}}, MaxTokens: 3, Temperature: 0.5, TopP: 0.9, TopK: 40, Seed: 1 << 31, Stop: []string{"x"}, Scope: 1 << 63}
 	u := Usage{PromptTokens: 1, OutputTokens: 2, QueueWait: 3, TTFT: 4, Total: 5, Finish: FinishStop}
 	var p2 Prompt
 	var u2 Usage
@@ -78,7 +78,7 @@ func TestJSON(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if !reflect.DeepEqual(p, p2) || u != u2 {
+	if !reflect.DeepEqual(p, p2) || !reflect.DeepEqual(u, u2) {
 		t.Errorf("came back as %+v, %+v", p2, u2)
 	}
 }

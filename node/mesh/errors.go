@@ -11,18 +11,19 @@ import (
 type Code uint16
 
 const (
-	CodeBusy       Code = 1 // no slot and no room in the queue
-	CodeNoModel    Code = 2 // the model is not here
-	CodeTooLong    Code = 3 // prompt and answer exceed the model's context
-	CodeShed       Code = 4 // admission dropped it to protect others; may be retried later
-	CodeRejected   Code = 5 // admission forbids it; retrying does not help
-	CodeLost       Code = 6 // the engine died under it
-	CodeDraining   Code = 7 // the node is leaving
-	CodeBadRequest Code = 8 // the payload could not be understood
-	CodeInternal   Code = 9 // anything else on the serving side
+	CodeBusy       Code = 1  // no slot and no room in the queue
+	CodeNoModel    Code = 2  // the model is not here
+	CodeTooLong    Code = 3  // prompt and answer exceed the model's context
+	CodeShed       Code = 4  // admission dropped it to protect others; may be retried later
+	CodeRejected   Code = 5  // admission forbids it; retrying does not help
+	CodeLost       Code = 6  // the engine died under it
+	CodeDraining   Code = 7  // the node is leaving
+	CodeBadRequest Code = 8  // the payload could not be understood
+	CodeInternal   Code = 9  // anything else on the serving side
+	CodeCannot     Code = 10 // the model, or its engine, cannot do this
 )
 
-var codeNames = [...]string{"", "busy", "no model", "too long", "shed", "rejected", "lost", "draining", "bad request", "internal"}
+var codeNames = [...]string{"", "busy", "no model", "too long", "shed", "rejected", "lost", "draining", "bad request", "internal", "cannot"}
 
 func (c Code) String() string {
 	if c > 0 && int(c) < len(codeNames) {

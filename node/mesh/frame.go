@@ -11,7 +11,7 @@ import (
 const (
 	tagControl = 'C'
 	tagRequest = 'R'
-	version    = 2
+	version    = 3
 
 	prefaceLen = 2
 	headerLen  = 5
@@ -28,6 +28,7 @@ const (
 	kindToken    kind = 19
 	kindDone     kind = 20
 	kindFailed   kind = 21
+	kindExtra    kind = 22
 )
 
 // limit is the longest payload of a kind; ok is false for an unknown kind.
@@ -35,7 +36,9 @@ func (k kind) limit() (n int, ok bool) {
 	switch k {
 	case kindRequest:
 		return MaxRequest, true
-	case kindRecord, kindAccepted, kindRefused, kindToken, kindDone, kindFailed:
+	case kindDone:
+		return MaxTrailer, true
+	case kindRecord, kindAccepted, kindRefused, kindToken, kindFailed, kindExtra:
 		return MaxFrame, true
 	}
 	return 0, false

@@ -10,6 +10,8 @@ const (
 	// MaxFrame bounds every other payload: a token frame is tens of bytes, a
 	// record with many models some tens of KiB.
 	MaxFrame = 64 << 10
+	// MaxTrailer bounds what ends an answer: calls of tools carry whole files.
+	MaxTrailer = 4 << 20
 	// MaxToken bounds the text of one token frame, beside its 4-byte count.
 	MaxToken = MaxFrame - tokenHead
 

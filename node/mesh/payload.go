@@ -7,10 +7,12 @@ import (
 	"time"
 )
 
-// Token is a piece of an answer: N tokens that read as Text.
+// Token is a piece of an answer: N tokens that read as Text. Extra is set in place
+// of both where there is more to say than a text: what it means is not known here.
 type Token struct {
-	Text []byte // valid until the next call on its stream
-	N    uint32
+	Text  []byte // valid until the next call on its stream
+	N     uint32
+	Extra []byte // valid as long
 }
 
 const (

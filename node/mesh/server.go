@@ -149,9 +149,19 @@ func (s *ServerStream) Token(text []byte, n uint32) error {
 	return s.flush()
 }
 
-// Done ends a complete answer with a trailer of at most MaxFrame bytes.
+// Extra sends a piece of the answer that is no plain text, at most MaxFrame bytes.
+func (s *ServerStream) Extra(data []byte) error {
+	if len(data) > MaxFrame {
+		return fmt.Errorf("send a piece: %d bytes, the limit is %d", len(data), MaxFrame)
+	}
+	s.accept()
+	s.buf = appendFrame(s.buf, kindExtra, data)
+	return s.flush()
+}
+
+// Done ends a complete answer with a trailer of at most MaxTrailer bytes.
 func (s *ServerStream) Done(trailer []byte) {
-	if len(trailer) > MaxFrame {
+	if len(trailer) > MaxTrailer {
 		s.Fail(&FailedError{Code: CodeInternal, Message: "trailer is too long"})
 		return
 	}

@@ -84,6 +84,8 @@ func (s *Stream) Next() (Token, error) {
 		case kindAccepted:
 		case kindToken:
 			return parseToken(payload)
+		case kindExtra:
+			return Token{Extra: payload}, nil
 		case kindDone:
 			s.trailer, s.end = append([]byte(nil), payload...), ErrDone
 		case kindRefused:

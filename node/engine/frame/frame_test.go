@@ -10,7 +10,7 @@ import (
 )
 
 func TestRoundTrip(t *testing.T) {
-	job, err := Make(Submit, 7, Job{Messages: []Message{{"user", strings.Repeat("é\x00", 100_000)}}, Seed: 3})
+	job, err := Make(Submit, 7, Job{Messages: []Message{{Role: "user", Content: strings.Repeat("é\x00", 100_000)}}, Seed: 3})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,5 +1,7 @@
 package frame
 
+import "encoding/json"
+
 // LoadConfig says what a worker loads.
 type LoadConfig struct {
 	Model   string `json:"model"`   // path of the GGUF file
@@ -16,8 +18,36 @@ type Info struct {
 
 // Message is one turn of a conversation.
 type Message struct {
-	Role    string `json:"role"`
+	Role    string `json:"role"` // as the model's chat template knows it: "system", "user", "assistant", "tool"
 	Content string `json:"content"`
+	// Thinking is what an assistant thought before it said Content; most templates
+	// leave it out.
+	Thinking string `json:"thinking,omitempty"`
+	// Calls are those that an assistant made; CallID and Name say which of them a
+	// tool's turn answers.
+	Calls  []Call `json:"calls,omitempty"`
+	CallID string `json:"call_id,omitempty"`
+	Name   string `json:"name,omitempty"`
+}
+
+// Call is a model's wish that a tool be called.
+type Call struct {
+	ID        string          `json:"id,omitempty"`
+	Name      string          `json:"name"`
+	Arguments json.RawMessage `json:"arguments"` // an object
+}
+
+// Logprob is how likely a token was, and which others were.
+type Logprob struct {
+	Text    []byte       `json:"text"` // may be a part of a character
+	Logprob float32      `json:"logprob"`
+	Top     []TopLogprob `json:"top,omitempty"` // the likeliest, in order
+}
+
+// TopLogprob is a token that might have come.
+type TopLogprob struct {
+	Text    []byte  `json:"text"`
+	Logprob float32 `json:"logprob"`
 }
 
 // Job is a request for the worker.
