@@ -63,6 +63,8 @@ func TestConformance(t *testing.T) {
 		"all slots at once":        {setup{slots: 4, endless: true}, testSlots},
 		"many at once":             {setup{slots: 3}, testMany},
 		"close":                    {setup{slots: 1, endless: true}, testClose},
+		"embeddings":               {setup{}, testEmbed},
+		"count":                    {setup{}, testCount},
 	}
 	for name, makeEngine := range engines {
 		t.Run(name, func(t *testing.T) {

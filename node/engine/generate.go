@@ -13,23 +13,20 @@ import (
 func (s *served) generate(ctx context.Context, p *Prompt, emit func(Token) error) (u Usage, err error) {
 	began := time.Now()
 	defer func() { u.Total = time.Since(began) }()
-	job := &frame.Job{Messages: p.Messages, Raw: p.Raw, MaxTokens: max(p.MaxTokens, 0), Temperature: p.Temperature, TopP: p.TopP, TopK: p.TopK, MinP: p.MinP,
-		Presence: p.PresencePenalty, Frequency: p.FrequencyPenalty, Repeat: p.RepeatPenalty, RepeatLast: p.RepeatLast,
-		Grammar: p.Grammar, Seed: p.Seed, Stop: p.Stop, Scope: p.Scope}
-	request, box, proc, err := s.slot(ctx, job)
+	request, box, proc, err := s.start(ctx, frame.Submit, job(p), true)
 	u.QueueWait = time.Since(began)
 	if err != nil {
 		return u, err
 	}
 	for {
-		text, tokens, result, err := box.next(ctx)
-		if err == nil && text != "" {
+		t, result, err := box.next(ctx)
+		if err == nil && t.Text != "" {
 			if u.TTFT == 0 {
 				u.TTFT = time.Since(began)
 			}
-			u.OutputTokens += tokens
+			u.OutputTokens += t.N
 			if err = ctx.Err(); err == nil {
-				err = emit(Token{Text: text, N: tokens})
+				err = emit(t)
 			}
 		}
 		switch {
@@ -38,15 +35,58 @@ func (s *served) generate(ctx context.Context, p *Prompt, emit func(Token) error
 			return u, err
 		case result != nil:
 			u.PromptTokens, u.CachedTokens, u.OutputTokens, u.Finish = result.Prompt, result.Cached, result.Output, Finish(result.Finish)
+			u.Stop, u.Calls = result.Stop, result.Calls
 			return u, resultError(result)
 		}
 	}
 }
 
-// slot waits for a slot and hands the job to the worker. A worker that ends in
-// this very moment has not begun the job, so it may wait again; bounded, as a
-// worker that ends so often is set aside.
-func (s *served) slot(ctx context.Context, job *frame.Job) (uint32, *inbox, *process, error) {
+// job is a prompt as the worker gets it.
+func job(p *Prompt) *frame.Job {
+	return &frame.Job{Messages: p.Messages, Raw: p.Raw, MaxTokens: max(p.MaxTokens, 0), Temperature: p.Temperature, TopP: p.TopP, TopK: p.TopK, MinP: p.MinP,
+		Presence: p.PresencePenalty, Frequency: p.FrequencyPenalty, Repeat: p.RepeatPenalty, RepeatLast: p.RepeatLast,
+		Grammar: p.Grammar, Tools: p.Tools, Choice: string(p.Choice), OneCall: p.OneCall, Think: p.Think, Logprobs: p.Logprobs,
+		Seed: p.Seed, Stop: p.Stop, Scope: p.Scope}
+}
+
+// embed makes vectors with the model's worker.
+func (s *served) embed(ctx context.Context, r *EmbedRequest) (e Embeddings, err error) {
+	began := time.Now()
+	defer func() { e.Total = time.Since(began) }()
+	request, box, proc, err := s.start(ctx, frame.Embed, frame.Texts{Input: r.Input, Query: r.Query, Truncate: r.Truncate}, true)
+	e.QueueWait = time.Since(began)
+	if err != nil {
+		return e, err
+	}
+	_, result, err := box.next(ctx)
+	if err != nil {
+		proc.cancel(request)
+		return e, err
+	}
+	e.Vectors, e.PromptTokens = box.vectors, result.Prompt
+	return e, resultError(result)
+}
+
+// count tells how many tokens a prompt has. It takes no slot: it is done between
+// two steps.
+func (s *served) count(ctx context.Context, p *Prompt) (int, error) {
+	request, box, proc, err := s.start(ctx, frame.Count, job(p), false)
+	if err != nil {
+		return 0, err
+	}
+	_, result, err := box.next(ctx)
+	if err != nil {
+		proc.cancel(request)
+		return 0, err
+	}
+	return result.Prompt, resultError(result)
+}
+
+// start waits for a slot and hands the job to the worker; without slotted it
+// gives the slot back at once. A worker that ends in this very moment has not begun
+// the job, so it may wait again; bounded, as a worker that ends so often is set
+// aside.
+func (s *served) start(ctx context.Context, what frame.Kind, job any, slotted bool) (uint32, *inbox, *process, error) {
 	for range maxCrashes {
 		if err := s.gate.enter(ctx); err != nil {
 			return 0, nil, nil, err
@@ -55,8 +95,12 @@ func (s *served) slot(ctx context.Context, job *frame.Job) (uint32, *inbox, *pro
 		proc := s.proc
 		s.mu.Unlock()
 		if proc != nil {
-			request, box, err := proc.submit(job)
+			box := newInbox(slotted)
+			request, err := proc.submit(what, job, box)
 			if err == nil {
+				if !slotted {
+					s.gate.leave()
+				}
 				return request, box, proc, nil
 			}
 			if !errors.Is(err, errEnded) {
@@ -90,6 +134,8 @@ func resultError(r *frame.Result) error {
 		return fmt.Errorf("%w: it has %d tokens, at most %d are possible here", ErrTooLong, r.Tokens, r.Limit)
 	case frame.BadPrompt:
 		return fmt.Errorf("%w: %s", ErrBadPrompt, r.Message)
+	case frame.Cannot:
+		return fmt.Errorf("%w: %s", ErrCannot, r.Message)
 	}
 	return fmt.Errorf("%w: %s", ErrLost, r.Message)
 }

@@ -11,31 +11,78 @@ import (
 // inbox holds what has come for one request until its reader takes it. A slow
 // reader never holds up the worker: what comes meanwhile is joined.
 type inbox struct {
-	mu     sync.Mutex
-	text   []byte
-	tokens int
-	result *frame.Result
-	err    error // the request is lost
-	news   chan struct{}
+	// slotted says that the request has a slot, which its end frees.
+	slotted bool
+
+	mu      sync.Mutex
+	parts   []part
+	size    int // bytes of all parts
+	vectors [][]float32
+	result  *frame.Result
+	err     error // the request is lost
+	news    chan struct{}
+}
+
+// part is text of one kind.
+type part struct {
+	text     []byte
+	tokens   int
+	thought  bool
+	logprobs []frame.Logprob
+}
+
+func (p *part) joins(d *frame.Detail) bool {
+	return p.thought == d.Thought && len(p.logprobs) == 0 && len(d.Logprobs) == 0
 }
 
 var errSlowReader = errors.New("the answer was not read")
 
-func newInbox() *inbox { return &inbox{news: make(chan struct{}, 1)} }
+func newInbox(slotted bool) *inbox { return &inbox{slotted: slotted, news: make(chan struct{}, 1)} }
 
-// put adds text. It returns false once the reader is too far behind.
+// put adds plain text. It returns false once the reader is too far behind.
 func (b *inbox) put(text []byte, tokens int) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if len(b.text)+len(text) > maxPending {
+	return b.add(text, tokens, &frame.Detail{})
+}
+
+// putRich adds a piece with more to it; see put.
+func (b *inbox) putRich(d *frame.Detail, tokens int) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.add([]byte(d.Text), tokens, d)
+}
+
+func (b *inbox) add(text []byte, tokens int, d *frame.Detail) bool {
+	b.size += len(text) + logprobSize*len(d.Logprobs)
+	if b.size > maxPending {
 		b.err = errSlowReader
 		b.notify()
 		return false
 	}
-	b.text = append(b.text, text...)
-	b.tokens += tokens
+	if n := len(b.parts); n > 0 && b.parts[n-1].joins(d) {
+		p := &b.parts[n-1]
+		p.text, p.tokens = append(p.text, text...), p.tokens+tokens
+	} else {
+		b.parts = append(b.parts, part{thought: d.Thought, logprobs: d.Logprobs, tokens: tokens, text: append(b.spare(), text...)})
+	}
 	b.notify()
 	return true
+}
+
+// spare is the buffer of a part that was taken.
+func (b *inbox) spare() []byte {
+	if len(b.parts) < cap(b.parts) {
+		return b.parts[:len(b.parts)+1][len(b.parts)].text[:0]
+	}
+	return nil
+}
+
+// putVector adds a vector.
+func (b *inbox) putVector(v []float32) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.vectors = append(b.vectors, v)
 }
 
 // end ends the request: with a result, or with an error if there is none.
@@ -56,23 +103,29 @@ func (b *inbox) notify() {
 }
 
 // next waits for text or the end. Text comes before the result or error.
-func (b *inbox) next(ctx context.Context) (text string, tokens int, r *frame.Result, err error) {
+func (b *inbox) next(ctx context.Context) (t Token, r *frame.Result, err error) {
 	for {
 		b.mu.Lock()
-		if len(b.text) > 0 {
-			text, tokens = string(b.text), b.tokens
-			b.text, b.tokens = b.text[:0], 0
+		if len(b.parts) > 0 {
+			p := &b.parts[0]
+			t = Token{Text: string(p.text), N: p.tokens, Thought: p.thought, Logprobs: p.logprobs}
+			b.size -= len(p.text) + logprobSize*len(p.logprobs)
+			if len(b.parts) == 1 {
+				b.parts = b.parts[:0] // its buffer is taken again
+			} else {
+				b.parts = b.parts[1:]
+			}
 		} else {
 			r, err = b.result, b.err
 		}
 		b.mu.Unlock()
-		if text != "" || r != nil || err != nil {
-			return text, tokens, r, err
+		if t.Text != "" || r != nil || err != nil {
+			return t, r, err
 		}
 		select {
 		case <-b.news:
 		case <-ctx.Done():
-			return "", 0, nil, ctx.Err()
+			return Token{}, nil, ctx.Err()
 		}
 	}
 }

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -10,34 +11,46 @@ import (
 )
 
 func TestInbox(t *testing.T) {
-	b := newInbox()
+	b := newInbox(true)
 	b.put([]byte("a"), 1)
 	b.put([]byte("b"), 2)
+	if got, r, err := b.next(t.Context()); got.Text != "ab" || got.N != 3 || got.Thought || r != nil || err != nil {
+		t.Errorf("first %+v %v %v", got, r, err)
+	}
+	likely := []frame.Logprob{{Logprob: -1}}
+	b.putRich(&frame.Detail{Text: "hm", Thought: true}, 1)
+	b.putRich(&frame.Detail{Text: ", yes", Thought: true}, 1)
+	b.put([]byte("c"), 1)
+	b.put([]byte("d"), 1)
+	b.putRich(&frame.Detail{Text: "e", Logprobs: likely}, 1)
+	b.put([]byte("f"), 1)
 	b.end(&frame.Result{Output: 3}, nil)
 	b.end(nil, errors.New("too late"))
-	if text, n, r, err := b.next(t.Context()); text != "ab" || n != 3 || r != nil || err != nil {
-		t.Errorf("first %q %d %v %v", text, n, r, err)
+	for _, want := range []Token{{Text: "hm, yes", N: 2, Thought: true}, {Text: "cd", N: 2}, {Text: "e", N: 1, Logprobs: likely}, {Text: "f", N: 1}} {
+		if got, r, err := b.next(t.Context()); !reflect.DeepEqual(got, want) || r != nil || err != nil {
+			t.Errorf("%+v, want %+v; %v %v", got, want, r, err)
+		}
 	}
-	if text, _, r, err := b.next(t.Context()); text != "" || r == nil || r.Output != 3 || err != nil {
-		t.Errorf("then %q %v %v", text, r, err)
+	if got, r, err := b.next(t.Context()); got.Text != "" || r == nil || r.Output != 3 || err != nil {
+		t.Errorf("then %+v %v %v", got, r, err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, _, _, err := newInbox().next(ctx); !errors.Is(err, context.Canceled) {
+	if _, _, err := newInbox(true).next(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
 	}
 }
 
 func TestInboxIsBounded(t *testing.T) {
-	b := newInbox()
+	b := newInbox(true)
 	piece := []byte(strings.Repeat("x", 1<<20))
 	for b.put(piece, 1) {
 	}
-	if len(b.text) > maxPending {
-		t.Errorf("%d bytes are kept", len(b.text))
+	if n := len(b.parts[0].text); n > maxPending {
+		t.Errorf("%d bytes are kept", n)
 	}
-	_, _, _, _ = b.next(t.Context())
-	if _, _, _, err := b.next(t.Context()); !errors.Is(err, errSlowReader) {
+	_, _, _ = b.next(t.Context())
+	if _, _, err := b.next(t.Context()); !errors.Is(err, errSlowReader) {
 		t.Errorf("error %v", err)
 	}
 }

@@ -20,6 +20,8 @@ const (
 	// maxPending is what a worker may be ahead of a slow reader, in bytes. A
 	// context of 64 Ki tokens is about 256 KiB of text.
 	maxPending = 4 << 20
+	// logprobSize is about what the likely tokens of one token take there.
+	logprobSize = 2 << 10
 	// maxStderr is what is kept of a worker's last words.
 	maxStderr = 4 << 10
 

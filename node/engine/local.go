@@ -130,12 +130,20 @@ func (l *Local) Generate(ctx context.Context, p *Prompt, emit func(Token) error)
 	if err := p.check(); err != nil {
 		return Usage{}, err
 	}
+	m, err := l.find(p.Model)
+	if err != nil {
+		return Usage{}, err
+	}
+	return m.generate(ctx, p, emit)
+}
+
+func (l *Local) find(id catalog.ModelID) (*served, error) {
 	for _, m := range l.models {
-		if m.file.ID == p.Model {
-			return m.generate(ctx, p, emit)
+		if m.file.ID == id {
+			return m, nil
 		}
 	}
-	return Usage{}, fmt.Errorf("%w: %s is not one of this node's", ErrNoModel, p.Model)
+	return nil, fmt.Errorf("%w: %s is not one of this node's", ErrNoModel, id)
 }
 
 // Models implements Engine.

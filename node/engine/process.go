@@ -22,7 +22,8 @@ type process struct {
 	stderr tail
 	freed  func()            // a request has left its slot
 	speed  func(frame.Rates) // measured
-	loaded chan any          // frame.Info or frame.Failure
+	loads  func(frame.Loading)
+	loaded chan any // frame.Info or frame.Failure
 
 	writing sync.Mutex
 	buf     []byte
@@ -37,8 +38,8 @@ type process struct {
 }
 
 // startProcess starts a worker that still has to load. The caller must stop it.
-func startProcess(exe string, args []string, freed func(), speed func(frame.Rates)) (*process, error) {
-	p := &process{freed: freed, speed: speed, loaded: make(chan any, 1), active: map[uint32]*inbox{}, ended: make(chan struct{})}
+func startProcess(exe string, args []string, freed func(), speed func(frame.Rates), loads func(frame.Loading)) (*process, error) {
+	p := &process{freed: freed, speed: speed, loads: loads, loaded: make(chan any, 1), active: map[uint32]*inbox{}, ended: make(chan struct{})}
 	childIn, in, err := os.Pipe()
 	if err != nil {
 		return nil, fmt.Errorf("start worker: %w", err)
@@ -91,8 +92,7 @@ func (p *process) read() {
 	p.active = nil
 	p.mu.Unlock()
 	for _, box := range lost {
-		p.freed()
-		box.end(nil, why)
+		p.over(box, nil, why)
 	}
 	close(p.ended)
 }
@@ -110,9 +110,32 @@ func (p *process) take(f frame.Frame) error {
 			return err
 		}
 		if box := p.box(f.Request, true); box != nil {
-			p.freed()
-			box.end(&r, nil)
+			p.over(box, &r, nil)
 		}
+		return nil
+	case frame.Rich:
+		var d frame.Detail
+		if err := f.Decode(&d); err != nil {
+			return err
+		}
+		if box := p.box(f.Request, false); box != nil {
+			box.putRich(&d, int(f.Tokens))
+		}
+		return nil
+	case frame.Vector:
+		if len(f.Payload)%4 != 0 {
+			return fmt.Errorf("%w: a vector of %d bytes", frame.ErrProtocol, len(f.Payload))
+		}
+		if box := p.box(f.Request, false); box != nil {
+			box.putVector(frame.Floats(f.Payload))
+		}
+		return nil
+	case frame.Progress:
+		var l frame.Loading
+		if err := f.Decode(&l); err != nil {
+			return err
+		}
+		p.loads(l)
 		return nil
 	case frame.Speed:
 		var r frame.Rates
@@ -135,6 +158,14 @@ func (p *process) take(f frame.Frame) error {
 		return p.answer(why)
 	}
 	return fmt.Errorf("%w: kind %d from a worker", frame.ErrProtocol, f.Kind)
+}
+
+// over ends a request.
+func (p *process) over(box *inbox, r *frame.Result, err error) {
+	if box.slotted {
+		p.freed()
+	}
+	box.end(r, err)
 }
 
 func (p *process) answer(v any) error {
@@ -189,18 +220,18 @@ func (p *process) load(ctx context.Context, cfg frame.LoadConfig) (frame.Info, *
 	}
 }
 
-// submit hands a job to the worker. If it returns an error, the slot is the
-// caller's to free; else it is freed when the request ends or the worker does.
-func (p *process) submit(job *frame.Job) (uint32, *inbox, error) {
-	f, err := frame.Make(frame.Submit, 0, job)
+// submit hands a job to the worker: what for a Submit, Count or Embed. The box says
+// whether it has a slot; if an error is returned, that is the caller's to free, else
+// it is freed when the request ends or the worker does.
+func (p *process) submit(what frame.Kind, job any, box *inbox) (uint32, error) {
+	f, err := frame.Make(what, 0, job)
 	if err != nil {
-		return 0, nil, fmt.Errorf("%w: %v", ErrBadPrompt, err)
+		return 0, fmt.Errorf("%w: %v", ErrBadPrompt, err)
 	}
-	box := newInbox()
 	p.mu.Lock()
 	if p.active == nil {
 		p.mu.Unlock()
-		return 0, nil, errEnded
+		return 0, errEnded
 	}
 	for p.last++; p.last == 0 || p.active[p.last] != nil; p.last++ {
 	}
@@ -210,7 +241,7 @@ func (p *process) submit(job *frame.Job) (uint32, *inbox, error) {
 	if p.write(f) != nil {
 		p.kill(false) // the reader tells the request, like all others
 	}
-	return f.Request, box, nil
+	return f.Request, nil
 }
 
 var errEnded = errors.New("the worker has ended")

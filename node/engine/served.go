@@ -141,7 +141,7 @@ func (s *served) serve(ctx context.Context) error {
 	s.mu.Lock()
 	s.now.State = catalog.Loading // what was wrong stays in sight until it is loaded
 	s.mu.Unlock()
-	p, err := startProcess(s.cfg.Exe, s.cfg.WorkerArgs, s.gate.leave, s.setSpeed)
+	p, err := startProcess(s.cfg.Exe, s.cfg.WorkerArgs, s.gate.leave, s.setSpeed, func(frame.Loading) {})
 	if err != nil {
 		return err
 	}

@@ -6,10 +6,10 @@
 //	5  u8   kind
 //	6  u16  zero
 //	8  u32  request
-//	12 u32  tokens covered (kind Piece only)
+//	12 u32  tokens covered (kinds Piece and Rich only)
 //
 // All numbers are little endian. Payloads are JSON, except that of Piece, which
-// is the text itself. Both ends are the same program, so another version is an
+// is the text itself, and that of Vector. Both ends are the same program, so another version is an
 // error, not something to negotiate.
 //
 // Imported by engine and worker; it imports nothing of omx.

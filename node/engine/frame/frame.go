@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 )
 
 // Version is of the whole protocol: header and payloads.
@@ -25,14 +26,19 @@ const readStep = 64 << 10
 type Kind uint8
 
 const (
-	Load   Kind = iota + 1 // node: load this model (LoadConfig); once, first
-	Submit                 // node: answer this Job
-	Cancel                 // node: the request is not wanted any more
-	Ready                  // worker: the model is loaded (Info)
-	Failed                 // worker: the model cannot be loaded (Failure); the worker ends
-	Piece                  // worker: text of an answer
-	End                    // worker: the request is over and its slot free (Result)
-	Speed                  // worker: measured speed (Rates)
+	Load     Kind = iota + 1 // node: load this model (LoadConfig); once, first
+	Submit                   // node: answer this Job
+	Cancel                   // node: the request is not wanted any more
+	Ready                    // worker: the model is loaded (Info)
+	Failed                   // worker: the model cannot be loaded (Failure); the worker ends
+	Piece                    // worker: text of an answer
+	End                      // worker: the request is over and its slot free (Result)
+	Speed                    // worker: measured speed (Rates)
+	Rich                     // worker: a piece of an answer with more to it than its text (Detail)
+	Count                    // node: how many tokens has this Job; answered by End alone
+	Embed                    // node: make vectors of texts (Texts); answered by Vectors and End
+	Vector                   // worker: the next vector; numbers of 4 bytes, little endian
+	Progress                 // worker: how much of the model is loaded (Loading)
 	kinds
 )
 
@@ -70,7 +76,7 @@ func (r *Reader) Next() (Frame, error) {
 		return f, fmt.Errorf("%w: version %d, want %d", ErrProtocol, h[4], Version)
 	case f.Kind == 0 || f.Kind >= kinds || h[6] != 0 || h[7] != 0:
 		return f, fmt.Errorf("%w: kind %d", ErrProtocol, f.Kind)
-	case f.Tokens != 0 && f.Kind != Piece:
+	case f.Tokens != 0 && f.Kind != Piece && f.Kind != Rich:
 		return f, fmt.Errorf("%w: token count in kind %d", ErrProtocol, f.Kind)
 	case n > MaxPayload:
 		return f, fmt.Errorf("%w: payload of %d bytes, at most %d", ErrProtocol, n, MaxPayload)
@@ -123,6 +129,23 @@ func Make(kind Kind, request uint32, v any) (Frame, error) {
 		return f, fmt.Errorf("encode frame: payload of %d bytes, at most %d", len(f.Payload), MaxPayload)
 	}
 	return f, nil
+}
+
+// Floats are the numbers of a vector; AppendFloats writes them.
+func Floats(b []byte) []float32 {
+	v := make([]float32, len(b)/4)
+	for i := range v {
+		v[i] = math.Float32frombits(binary.LittleEndian.Uint32(b[4*i:]))
+	}
+	return v
+}
+
+// AppendFloats adds numbers to b as Floats reads them.
+func AppendFloats(b []byte, v []float32) []byte {
+	for _, x := range v {
+		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(x))
+	}
+	return b
 }
 
 // Decode reads the frame's payload into v.

@@ -9,11 +9,42 @@ type LoadConfig struct {
 	Slots   int    `json:"slots"`
 	Context int    `json:"context"`           // tokens of one slot, prompt and answer
 	Threads int    `json:"threads,omitempty"` // 0: one per physical core
+	// GPULayers is how many of the model's layers a GPU has, the output as one more;
+	// below 0 all.
+	GPULayers int       `json:"gpu_layers,omitempty"`
+	Adapters  []Adapter `json:"adapters,omitempty"`
+}
+
+// Adapter is a LoRA adapter that is put onto the model.
+type Adapter struct {
+	Path  string  `json:"path"`
+	Scale float32 `json:"scale"` // 1: as it was trained
+}
+
+// Loading is how far a model is loaded.
+type Loading struct {
+	PerMille int `json:"per_mille"`
+}
+
+// Detail is a piece of an answer.
+type Detail struct {
+	Text     string    `json:"text"`
+	Thought  bool      `json:"thought,omitempty"`
+	Logprobs []Logprob `json:"logprobs,omitempty"`
+}
+
+// Texts are to be made into vectors, or scores if there is a query.
+type Texts struct {
+	Input    []string `json:"input"`
+	Query    string   `json:"query,omitempty"`
+	Truncate bool     `json:"truncate,omitempty"`
 }
 
 // Info says what was loaded.
 type Info struct {
-	Context int `json:"context"` // tokens of one slot; the model may have less than asked for
+	Context int  `json:"context"`         // tokens of one slot; the model may have less than asked for; 0: it generates no text
+	Embeds  bool `json:"embeds"`          // it can make vectors
+	Ranks   bool `json:"ranks,omitempty"` // they are scores
 }
 
 // Message is one turn of a conversation.
@@ -64,9 +95,15 @@ type Job struct {
 	Repeat      float32   `json:"repeat,omitempty"`
 	RepeatLast  int       `json:"repeat_last,omitempty"`
 	Grammar     string    `json:"grammar,omitempty"` // GBNF
-	Seed        uint32    `json:"seed,omitempty"`
-	Stop        []string  `json:"stop,omitempty"`
-	Scope       uint64    `json:"scope,omitempty"` // prompts of other scopes share nothing
+	// Tools and how they may be used; see engine.Prompt.
+	Tools    []json.RawMessage `json:"tools,omitempty"`
+	Choice   string            `json:"choice,omitempty"`
+	OneCall  bool              `json:"one_call,omitempty"`
+	Think    *bool             `json:"think,omitempty"`
+	Logprobs int               `json:"logprobs,omitempty"`
+	Seed     uint32            `json:"seed,omitempty"`
+	Stop     []string          `json:"stop,omitempty"`
+	Scope    uint64            `json:"scope,omitempty"` // prompts of other scopes share nothing
 }
 
 // Code says why a request or a load ended without a result.
@@ -79,6 +116,7 @@ const (
 	BadPrompt      // Message says why
 	NoLibrary      // Message says which and how to mend it
 	BadModel       // Message says why
+	Cannot         // Message says what
 )
 
 // Failure says why.
@@ -96,6 +134,8 @@ type Result struct {
 	Cached int    `json:"cached"` // prompt tokens that were not read again
 	Output int    `json:"output"` // tokens, without the one that says "end"
 	Finish string `json:"finish,omitempty"`
+	Stop   string `json:"stop,omitempty"` // the stop text that ended it
+	Calls  []Call `json:"calls,omitempty"`
 }
 
 // Rates are moving averages.

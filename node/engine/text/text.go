@@ -11,6 +11,7 @@ import (
 type Buffer struct {
 	stops []string
 	held  []byte
+	stop  string // that was completed
 }
 
 // New ends the text before the first of stops; empty ones are left out.
@@ -30,6 +31,11 @@ func New(stops []string) *Buffer {
 func (t *Buffer) Add(piece []byte) (out string, stopped bool) {
 	t.held = append(t.held, piece...)
 	if at := t.match(); at >= 0 {
+		for _, s := range t.stops {
+			if strings.HasPrefix(string(t.held[at:]), s) {
+				t.stop = s
+			}
+		}
 		out = valid(t.held[:at])
 		t.held = nil
 		return out, true
@@ -49,6 +55,9 @@ func (t *Buffer) Flush() string {
 	t.held = nil
 	return out
 }
+
+// Stop is the stop string that was completed, "" for none.
+func (t *Buffer) Stop() string { return t.stop }
 
 // match is where the stop string that is complete first begins, -1 for none.
 func (t *Buffer) match() int {

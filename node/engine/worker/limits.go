@@ -15,6 +15,11 @@ const (
 	minChunk   = 16
 	firstChunk = 64 // before the speed is known
 
+	// Vectors are made of that many tokens at a time, and of so many texts; see
+	// openEmbedder. 2,048 are about three pages.
+	maxEmbedTokens = 2048
+	maxEmbedTexts  = 32
+
 	// MaxSlots bounds the requests that run at once: each needs its own part of
 	// the context memory, and a step must have room for all of them.
 	MaxSlots = 64
@@ -33,9 +38,17 @@ const (
 	minRepeat         = 0.01
 	defaultRepeatLast = 64 // tokens that are looked back on, for each token
 
+	// minShared is how many tokens another slot must have beyond the best free one
+	// for its memory to be copied: that moves the whole slot's, about as much work as
+	// reading tens of tokens.
+	minShared = 64
+
 	// maxLogLine bounds what is copied of one log line.
 	maxLogLine = 4096
 
+	// progressStep is by how much a model must have been loaded further, per mille,
+	// for it to be told.
+	progressStep = 20
 	// ratesEvery is how often measured speeds are sent while requests run.
 	ratesEvery = 250 * time.Millisecond
 )

@@ -3,18 +3,22 @@ package worker
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"omx/node/engine/frame"
 	"omx/node/engine/text"
 )
 
-// command is a Submit (with job) or a Cancel.
+// command is a Submit or Count (with job), an Embed (with texts) or a Cancel.
 type command struct {
 	request uint32
 	job     *frame.Job
+	count   bool
+	texts   *frame.Texts
 }
 
 // loop answers requests with a model. It belongs to one goroutine.
@@ -25,6 +29,7 @@ type loop struct {
 	rates rates
 
 	arrived uint64
+	vectors []vectoring // first come, first served
 	batch   []entry
 	draws   []draw
 	frames  []byte // to be written at the end of a step
@@ -76,6 +81,9 @@ func (l *loop) run(ctx context.Context, commands <-chan command) error {
 }
 
 func (l *loop) working() bool {
+	if len(l.vectors) > 0 {
+		return true
+	}
 	for i := range l.slots {
 		if l.slots[i].busy() {
 			return true
@@ -85,10 +93,23 @@ func (l *loop) working() bool {
 }
 
 func (l *loop) do(c command) {
-	if c.job != nil {
+	switch {
+	case c.texts != nil:
+		l.embed(c)
+		return
+	case c.count:
+		l.count(c)
+		return
+	case c.job != nil:
 		l.start(c)
 		return
 	}
+	l.vectors = slices.DeleteFunc(l.vectors, func(v vectoring) bool {
+		if v.request == c.request {
+			l.send(frame.End, c.request, frame.Result{Failure: frame.Failure{Code: frame.Canceled}})
+		}
+		return v.request == c.request
+	})
 	for i := range l.slots {
 		if s := &l.slots[i]; s.request == c.request && s.busy() {
 			l.finish(s, frame.Result{Failure: frame.Failure{Code: frame.Canceled}})
@@ -99,17 +120,9 @@ func (l *loop) do(c command) {
 // start puts a request into the free slot that remembers most of its prompt.
 func (l *loop) start(c command) {
 	refuse := func(f frame.Failure) { l.send(frame.End, c.request, frame.Result{Failure: f}) }
-	room := l.model.context()
-	prompt, n, err := l.model.encode(c.job, room-1)
-	switch {
-	case err != nil:
-		refuse(frame.Failure{Code: frame.BadPrompt, Message: err.Error()})
-		return
-	case n > room-1:
-		refuse(frame.Failure{Code: frame.TooLong, Tokens: n, Limit: room - 1})
-		return
-	case n == 0:
-		refuse(frame.Failure{Code: frame.BadPrompt, Message: "the prompt is empty"})
+	prompt, failure := l.encode(c.job)
+	if failure != nil {
+		refuse(*failure)
 		return
 	}
 	best, known := l.choose(prompt, c.job.Scope)
@@ -122,17 +135,69 @@ func (l *loop) start(c command) {
 		refuse(frame.Failure{Code: frame.BadPrompt, Message: err.Error()})
 		return
 	}
-	if !l.model.forget(best.index, known) {
-		known = 0
-		l.model.forget(best.index, 0)
-	}
+	known = l.recall(best, known, prompt, c.job.Scope)
 	l.arrived++
-	limit := room - n
+	limit := l.model.context() - len(prompt)
 	if c.job.MaxTokens > 0 {
 		limit = min(limit, c.job.MaxTokens)
 	}
 	*best = slot{index: best.index, held: best.held[:known], scope: c.job.Scope, request: c.request, since: l.arrived, prompt: prompt, read: known, cached: known,
-		limit: limit, sampler: draws, text: text.New(c.job.Stop)}
+		limit: limit, sampler: draws, text: text.New(c.job.Stop), top: c.job.Logprobs}
+}
+
+// encode turns a request into tokens that leave room for an answer.
+func (l *loop) encode(job *frame.Job) ([]token, *frame.Failure) {
+	most := l.model.context() - 1
+	prompt, n, err := l.model.encode(job, most)
+	switch {
+	case errors.Is(err, errNoText):
+		return nil, &frame.Failure{Code: frame.Cannot, Message: err.Error()}
+	case err != nil:
+		return nil, &frame.Failure{Code: frame.BadPrompt, Message: err.Error()}
+	case n > most:
+		return nil, &frame.Failure{Code: frame.TooLong, Tokens: n, Limit: most}
+	case n == 0:
+		return nil, &frame.Failure{Code: frame.BadPrompt, Message: "the prompt is empty"}
+	}
+	return prompt, nil
+}
+
+// count answers how many tokens a prompt has.
+func (l *loop) count(c command) {
+	var r frame.Result
+	prompt, failure := l.encode(c.job)
+	if failure != nil {
+		r.Failure = *failure
+	}
+	if r.Code == frame.TooLong { // that is an answer, too
+		r = frame.Result{Prompt: failure.Tokens}
+	} else {
+		r.Prompt = len(prompt)
+	}
+	l.send(frame.End, c.request, r)
+}
+
+// recall has a free slot remember as much of a prompt as it can: what it knows, or
+// what another slot of the same scope does, a busy one too. It returns how much.
+func (l *loop) recall(s *slot, known int, prompt []token, scope uint64) int {
+	from, most := -1, known+minShared-1
+	for i := range l.slots {
+		if n := l.slots[i].common(prompt, scope); i != s.index && n > most {
+			from, most = i, n
+		}
+	}
+	if from >= 0 {
+		if l.model.share(from, s.index, most) {
+			s.held = append(s.held[:0], prompt[:most]...)
+			return most
+		}
+		return 0
+	}
+	if l.model.forget(s.index, known) {
+		return known
+	}
+	l.model.forget(s.index, 0)
+	return 0
 }
 
 // choose returns the free slot that remembers most of a prompt, and how much; of
@@ -172,7 +237,7 @@ func (l *loop) step() error {
 		}
 	}
 	if len(l.batch) == 0 {
-		return nil
+		return l.stepVectors()
 	}
 	began := time.Now()
 	if err := l.model.decode(l.batch); err != nil {
@@ -180,12 +245,16 @@ func (l *loop) step() error {
 	}
 	for _, d := range l.draws {
 		s := &l.slots[d.slot]
-		l.take(s, s.sampler.sample(d.entry))
+		t := s.sampler.sample(d.entry)
+		if s.top > 0 && !l.model.end(t) {
+			s.logprobs = append(s.logprobs, l.model.logprob(d.entry, t, s.top-1))
+		}
+		l.take(s, t)
 	}
 	now := time.Now()
 	l.rates.step(now.Sub(began), len(l.batch)-outputs, outputs)
 	l.sendRates(now, false)
-	return nil
+	return l.stepVectors()
 }
 
 func (l *loop) add(s *slot, t token, sample bool) {
@@ -220,7 +289,7 @@ func (l *loop) take(s *slot, t token) {
 	switch {
 	case stopped:
 		l.piece(s, out)
-		l.finish(s, frame.Result{Finish: "stop"})
+		l.finish(s, frame.Result{Finish: "stop", Stop: s.text.Stop()})
 	case s.output == s.limit:
 		l.piece(s, out+s.text.Flush())
 		l.finish(s, frame.Result{Finish: "length"})
@@ -233,8 +302,17 @@ func (l *loop) piece(s *slot, out string) {
 	if out == "" {
 		return
 	}
-	l.frames = frame.Append(l.frames, frame.Frame{Kind: frame.Piece, Request: s.request, Tokens: uint32(s.pending), Payload: []byte(out)})
-	s.pending = 0
+	f := frame.Frame{Kind: frame.Piece, Request: s.request, Tokens: uint32(s.pending), Payload: []byte(out)}
+	if len(s.logprobs) > 0 {
+		var err error
+		if f, err = frame.Make(frame.Rich, s.request, frame.Detail{Text: out, Logprobs: s.logprobs}); err != nil {
+			l.broken = err
+			return
+		}
+		f.Tokens = uint32(s.pending)
+	}
+	l.frames = frame.Append(l.frames, f)
+	s.pending, s.logprobs = 0, s.logprobs[:0]
 }
 
 // finish frees the slot; what it holds stays for a prompt that begins the same.

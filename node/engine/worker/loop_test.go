@@ -15,14 +15,15 @@ import (
 
 // script is a model of one token per byte. To "name=answer=" it answers "answer". It checks what the loop asks of it.
 type script struct {
-	t     *testing.T
-	room  int
-	slots map[int][]token // what each slot remembers
-	whole bool            // it can only forget all
-	fail  error
-	steps [][]entry
-	drawn []token
-	open  int // samplers not freed
+	t      *testing.T
+	room   int
+	slots  map[int][]token // what each slot remembers
+	whole  bool            // it can only forget all
+	fail   error
+	steps  [][]entry
+	drawn  []token
+	open   int // samplers not freed
+	shared int
 }
 
 func (m *script) context() int        { return m.room }
@@ -80,6 +81,45 @@ func (m *script) forget(slot, from int) bool {
 	return true
 }
 
+func (m *script) share(from, to, n int) bool {
+	if m.whole || n > len(m.slots[from]) {
+		m.slots[to] = nil
+		return false
+	}
+	m.slots[to] = slices.Clone(m.slots[from][:n])
+	m.shared++
+	return true
+}
+
+func (m *script) logprob(_ int, t token, top int) frame.Logprob {
+	return frame.Logprob{Text: []byte{byte(t)}, Top: make([]frame.TopLogprob, top)}
+}
+
+// A text's vector is its length and the number of texts it was made with.
+func (m *script) texts(t *frame.Texts) ([][]token, int, *frame.Failure) {
+	if t.Query != "" {
+		return nil, 0, &frame.Failure{Code: frame.Cannot, Message: "it does not rank"}
+	}
+	var all [][]token
+	for _, text := range t.Input {
+		all = append(all, make([]token, len(text)))
+	}
+	return all, 100, nil
+}
+
+func (m *script) vectors(texts [][]token) ([][]float32, error) {
+	var all [][]float32
+	total := 0
+	for _, t := range texts {
+		total += len(t)
+		all = append(all, []float32{float32(len(t)), float32(len(texts))})
+	}
+	if total > 100 || len(texts) > maxEmbedTexts {
+		m.t.Errorf("a step of %d tokens of %d texts; llama.cpp would abort", total, len(texts))
+	}
+	return all, m.fail
+}
+
 func (m *script) sampler(*frame.Job) (sampler, error) { m.open++; return m, nil }
 func (m *script) free()                               { m.open-- }
 func (m *script) sample(i int) token {
@@ -102,12 +142,17 @@ func newRig(t *testing.T, slots, room int) *rig {
 
 func (r *rig) submit(request uint32, prompt string, job frame.Job) {
 	job.Messages = []frame.Message{{Content: prompt}}
-	r.do(command{request, &job})
+	r.do(command{request: request, job: &job})
 }
 
 // finish runs until nothing is under way and returns the texts and results.
 func (r *rig) finish() (map[uint32]string, map[uint32]frame.Result) {
-	r.script.t.Helper()
+	return r.finishRaw(r.script.t, func(frame.Frame) {})
+}
+
+// finishRaw also shows each frame.
+func (r *rig) finishRaw(t *testing.T, see func(frame.Frame)) (map[uint32]string, map[uint32]frame.Result) {
+	t.Helper()
 	for n := 0; r.working(); n++ {
 		if err := r.step(); err != nil || n > 10_000 {
 			r.script.t.Fatal("stuck: ", err)
@@ -120,6 +165,7 @@ func (r *rig) finish() (map[uint32]string, map[uint32]frame.Result) {
 		if err != nil {
 			break
 		}
+		see(f)
 		switch f.Kind {
 		case frame.Piece:
 			texts[f.Request] += string(f.Payload)
@@ -264,7 +310,7 @@ func TestRunEndsOnErrors(t *testing.T) {
 	r := newRig(t, 1, 100)
 	r.fail = boom
 	commands := make(chan command, 1)
-	commands <- command{1, &frame.Job{Messages: []frame.Message{{Content: "a=b="}}}}
+	commands <- command{request: 1, job: &frame.Job{Messages: []frame.Message{{Content: "a=b="}}}}
 	if err := r.run(t.Context(), commands); !errors.Is(err, boom) {
 		t.Errorf("error %v", err)
 	}

@@ -65,9 +65,14 @@ func read(stdin io.Reader, load chan<- frame.LoadConfig, commands chan<- command
 			}
 			load <- cfg
 			continue
-		case !first && f.Kind == frame.Submit && f.Request != 0:
-			c.job = new(frame.Job)
+		case !first && (f.Kind == frame.Submit || f.Kind == frame.Count) && f.Request != 0:
+			c.job, c.count = new(frame.Job), f.Kind == frame.Count
 			if err := f.Decode(c.job); err != nil {
+				return err
+			}
+		case !first && f.Kind == frame.Embed && f.Request != 0:
+			c.texts = new(frame.Texts)
+			if err := f.Decode(c.texts); err != nil {
 				return err
 			}
 		case !first && f.Kind == frame.Cancel:
@@ -90,7 +95,7 @@ func work(ctx context.Context, load <-chan frame.LoadConfig, commands <-chan com
 	case <-ctx.Done():
 		return nil
 	}
-	m, failure := prepare(&cfg, stderr)
+	m, failure := prepare(&cfg, stdout, stderr)
 	kind, payload := frame.Ready, any(nil)
 	var l *loop
 	var speed []byte
@@ -101,7 +106,7 @@ func work(ctx context.Context, load <-chan frame.LoadConfig, commands <-chan com
 		if err := l.warmUp(); err != nil {
 			return err
 		}
-		speed, payload = l.frames, frame.Info{Context: m.context()}
+		speed, payload = l.frames, m.info()
 	}
 	f, err := frame.Make(kind, 0, payload)
 	if err != nil {
@@ -117,7 +122,7 @@ func work(ctx context.Context, load <-chan frame.LoadConfig, commands <-chan com
 	return l.run(ctx, commands)
 }
 
-func prepare(cfg *frame.LoadConfig, stderr io.Writer) (*loaded, *frame.Failure) {
+func prepare(cfg *frame.LoadConfig, stdout, stderr io.Writer) (*loaded, *frame.Failure) {
 	if cfg.Slots < 1 || cfg.Slots > MaxSlots || cfg.Context < 1 {
 		return nil, &frame.Failure{Code: frame.BadModel, Message: fmt.Sprintf("%d slots of %d tokens are not possible", cfg.Slots, cfg.Context)}
 	}
@@ -128,9 +133,24 @@ func prepare(cfg *frame.LoadConfig, stderr io.Writer) (*loaded, *frame.Failure) 
 		}
 		return nil, &frame.Failure{Code: frame.NoLibrary, Message: msg}
 	}
-	m, err := open(cfg)
+	m, err := open(cfg, tell(stdout))
 	if err != nil {
 		return nil, &frame.Failure{Code: frame.BadModel, Message: err.Error()}
 	}
 	return m, nil
+}
+
+// tell sends how much of a model is loaded, as often as a person can see.
+func tell(stdout io.Writer) func(float32) {
+	told := -progressStep
+	return func(p float32) {
+		now := int(p * 1000)
+		if now < told+progressStep {
+			return
+		}
+		told = now
+		if f, err := frame.Make(frame.Progress, 0, frame.Loading{PerMille: now}); err == nil {
+			_, _ = stdout.Write(frame.Append(nil, f)) // if the node is gone, the next read says so
+		}
+	}
 }

@@ -32,6 +32,17 @@ type model interface {
 	// forget drops what a slot holds from a position on. It returns false where
 	// the model can only forget all, and has then forgotten nothing.
 	forget(slot, from int) bool
+	// share has a slot remember the first n tokens of what another does, in place of
+	// its own. It returns false where the model cannot; the slot is empty then.
+	share(from, to, n int) bool
+	// logprob tells how likely t was after the i-th entry of the last batch, and the
+	// top likeliest.
+	logprob(i int, t token, top int) frame.Logprob
+	// texts turns texts into tokens, each of at most room.
+	texts(t *frame.Texts) (all [][]token, room int, failure *frame.Failure)
+	// vectors makes one of each of at most maxEmbedTexts texts, of together at most
+	// room tokens; valid until the next call.
+	vectors(texts [][]token) ([][]float32, error)
 	// text is what a token reads as; end that it ends an answer.
 	text(t token) []byte
 	end(t token) bool
@@ -61,6 +72,9 @@ type slot struct {
 	pending int // drawn tokens that no Piece has covered
 	sampler sampler
 	text    *text.Buffer
+
+	top      int             // likely tokens to tell, with its own; 0 none
+	logprobs []frame.Logprob // that no Piece has told
 }
 
 func (s *slot) busy() bool    { return s.request != 0 }

@@ -18,6 +18,9 @@ const (
 // weights in memory and its node knows how fast the model is: routing by a guess
 // would keep every request on the nodes that have been measured already.
 func (l *loop) warmUp() error {
+	if l.model.context() == 0 {
+		return nil // it writes nothing
+	}
 	job := &frame.Job{Messages: []frame.Message{{Role: "user", Content: warmUpPrompt}}, MaxTokens: warmUpTokens}
 	for took := time.Duration(0); took < warmUpAgain; took += warmUpAgain / 2 {
 		l.rates = rates{}
