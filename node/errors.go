@@ -11,6 +11,9 @@ import (
 	"omx/node/mesh"
 )
 
+// noMemoryWait is what a client is told to wait when no node can load its model.
+const noMemoryWait = 10 * time.Second
+
 // Whether another node may do better with a request that failed here, whether
 // the failure speaks against the node, and what a client or a peer is told.
 
@@ -84,6 +87,9 @@ func apiError(ctx context.Context, err error) error {
 	if code, _ := peerCode(err); code == mesh.CodeCannot || errors.Is(err, engine.ErrCannot) {
 		return &api.Error{Status: http.StatusNotImplemented, Code: "not_implemented", Message: err.Error()}
 	}
+	if code, _ := peerCode(err); code == mesh.CodeNoMemory || errors.Is(err, engine.ErrNoMemory) {
+		return &api.Error{Status: http.StatusServiceUnavailable, Code: "no_memory", RetryAfter: noMemoryWait, Message: err.Error()}
+	}
 	if isFinal(err) {
 		code := "invalid_request"
 		if c, _ := peerCode(err); c == mesh.CodeTooLong || errors.Is(err, engine.ErrTooLong) {
@@ -110,6 +116,8 @@ func wireCode(err error) mesh.Code {
 		return mesh.CodeLost
 	case errors.Is(err, engine.ErrCannot):
 		return mesh.CodeCannot
+	case errors.Is(err, engine.ErrNoMemory):
+		return mesh.CodeNoMemory
 	}
 	return mesh.CodeInternal
 }

@@ -20,8 +20,10 @@ type sink interface {
 
 // work has this node's own engine do what is asked.
 func (n *Node) work(ctx context.Context, w *wireRequest, out sink) (engine.Usage, error) {
+	claim := engine.Claim{Priority: w.Priority, Class: w.Class, Tenant: w.Tenant}
 	switch {
 	case w.Embed != nil:
+		w.Embed.Claim = claim
 		e, err := n.engine.Embed(ctx, w.Embed)
 		for _, v := range e.Vectors {
 			if err == nil {
@@ -33,6 +35,7 @@ func (n *Node) work(ctx context.Context, w *wireRequest, out sink) (engine.Usage
 		tokens, err := n.engine.Count(ctx, &w.Prompt)
 		return engine.Usage{PromptTokens: tokens}, err
 	}
+	w.Prompt.Claim = claim
 	return n.engine.Generate(ctx, &w.Prompt, out.token)
 }
 

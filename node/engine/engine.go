@@ -66,6 +66,8 @@ type Prompt struct {
 	Seed uint32 `json:"seed,omitempty"`
 	// Stop are texts that end the answer and are not part of it; at most 16.
 	Stop []string `json:"stop,omitempty"`
+	// Claim is about the queue; Tenant is set from Scope, Cost from the rest.
+	Claim Claim `json:"-"`
 	// Scope is whose prompt it is. What was read for one prompt serves the next
 	// that begins the same only within a scope: else the time to the first token
 	// would tell one tenant what another has asked.
@@ -112,6 +114,7 @@ type EmbedRequest struct {
 	// Query, if there is one, asks how well each input answers it instead: vectors
 	// then have one number. Only models made for ranking can.
 	Query string `json:"query,omitempty"`
+	Claim Claim  `json:"-"` // about the queue
 }
 
 // Embeddings are vectors of length 1, one for each input in order; scores are as
@@ -133,7 +136,15 @@ type Status struct {
 	Load    catalog.Load  // At is not set: the figures are of now
 	Speed   catalog.Speed // measured; zero until a request ran; At is not set
 	Context int           // tokens of one request, prompt and answer; 0 until loaded
-	Details Details
+	// Memory is how many bytes the model takes when it is loaded, as estimated; VRAM
+	// how many of them on GPUs.
+	Memory, VRAM int64
+	Progress     int       // of loading, per mille
+	Expires      time.Time // when it is unloaded, if nobody asks; zero: not by itself, or not loaded
+	Pinned       bool      // never unloaded for others
+	Embeds       bool      // it can make embeddings
+	Writes       bool      // it can write text
+	Details      Details
 }
 
 // Details is what a model's file or server says of it, as far as it does.
@@ -170,5 +181,6 @@ var (
 	ErrLost      = errors.New("engine lost the request")
 	ErrTooLong   = errors.New("prompt is longer than the model's context")
 	ErrBadPrompt = errors.New("prompt cannot be used")
+	ErrNoMemory  = errors.New("there is not enough memory for the model")
 	ErrCannot    = errors.New("the model or its engine cannot do this")
 )

@@ -13,7 +13,8 @@ import (
 func (s *served) generate(ctx context.Context, p *Prompt, emit func(Token) error) (u Usage, err error) {
 	began := time.Now()
 	defer func() { u.Total = time.Since(began) }()
-	request, box, proc, err := s.start(ctx, frame.Submit, job(p), true)
+	claim := p.claim()
+	request, box, proc, err := s.start(ctx, frame.Submit, job(p), &claim)
 	u.QueueWait = time.Since(began)
 	if err != nil {
 		return u, err
@@ -53,7 +54,7 @@ func job(p *Prompt) *frame.Job {
 func (s *served) embed(ctx context.Context, r *EmbedRequest) (e Embeddings, err error) {
 	began := time.Now()
 	defer func() { e.Total = time.Since(began) }()
-	request, box, proc, err := s.start(ctx, frame.Embed, frame.Texts{Input: r.Input, Query: r.Query, Truncate: r.Truncate}, true)
+	request, box, proc, err := s.start(ctx, frame.Embed, frame.Texts{Input: r.Input, Query: r.Query, Truncate: r.Truncate}, &r.Claim)
 	e.QueueWait = time.Since(began)
 	if err != nil {
 		return e, err
@@ -70,7 +71,7 @@ func (s *served) embed(ctx context.Context, r *EmbedRequest) (e Embeddings, err 
 // count tells how many tokens a prompt has. It takes no slot: it is done between
 // two steps.
 func (s *served) count(ctx context.Context, p *Prompt) (int, error) {
-	request, box, proc, err := s.start(ctx, frame.Count, job(p), false)
+	request, box, proc, err := s.start(ctx, frame.Count, job(p), nil)
 	if err != nil {
 		return 0, err
 	}
@@ -82,35 +83,39 @@ func (s *served) count(ctx context.Context, p *Prompt) (int, error) {
 	return result.Prompt, resultError(result)
 }
 
-// start waits for a slot and hands the job to the worker; without slotted it
-// gives the slot back at once. A worker that ends in this very moment has not begun
+// start waits for a slot, or without a claim only until the model is loaded, and
+// hands the job to the worker. A worker that ends in this very moment has not begun
 // the job, so it may wait again; bounded, as a worker that ends so often is set
 // aside.
-func (s *served) start(ctx context.Context, what frame.Kind, job any, slotted bool) (uint32, *inbox, *process, error) {
+func (s *served) start(ctx context.Context, what frame.Kind, job any, c *Claim) (uint32, *inbox, *process, error) {
+	leave := func() {}
 	for range maxCrashes {
-		if err := s.gate.enter(ctx); err != nil {
+		if c == nil {
+			if err := s.gate.pass(ctx); err != nil {
+				return 0, nil, nil, err
+			}
+		} else if err := s.gate.enter(ctx, *c); err != nil {
 			return 0, nil, nil, err
+		} else {
+			leave = s.gate.leave
 		}
 		s.mu.Lock()
 		proc := s.proc
 		s.mu.Unlock()
 		if proc != nil {
-			box := newInbox(slotted)
+			box := newInbox(c != nil)
 			request, err := proc.submit(what, job, box)
 			if err == nil {
-				if !slotted {
-					s.gate.leave()
-				}
 				return request, box, proc, nil
 			}
 			if !errors.Is(err, errEnded) {
-				s.gate.leave()
+				leave()
 				return 0, nil, nil, err
 			}
 			<-proc.ended
 			s.shut(proc)
 		}
-		s.gate.leave()
+		leave()
 	}
 	return 0, nil, nil, fmt.Errorf("%w: its worker keeps ending", ErrLost)
 }

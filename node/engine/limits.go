@@ -15,7 +15,14 @@ const (
 	maxTools    = 256       // of one request; each costs prompt tokens
 	maxToolSize = 256 << 10 // bytes of all tools of a request
 	maxLogprobs = 21        // a token and the 20 that OpenAI allows
+	usualOutput = 256       // tokens of an answer, for its place in a queue
 	maxInputs   = 2048      // texts to embed in one request, as OpenAI allows
+
+	// maxTenants is for how many tenants a queue remembers how much they had, before
+	// it forgets those who have no more than others.
+	maxTenants = 1024
+	paceShare  = 8                      // weight of the past in how fast a queue moves
+	idlePoll   = 100 * time.Millisecond // before a busy model is looked at again
 
 	// maxPending is what a worker may be ahead of a slow reader, in bytes. A
 	// context of 64 Ki tokens is about 256 KiB of text.
@@ -28,6 +35,11 @@ const (
 	loadTimeout  = 10 * time.Minute // a model of 100 GB from a disk that gives 200 MB/s
 	writeTimeout = 10 * time.Second // a worker reads at once, or it hangs
 	closeTimeout = 2 * time.Second  // from the end of stdin to the kill
+
+	defaultKeepAlive = 5 * time.Minute // as Ollama has it
+	// defaultHang is far above the longest step: 512 prompt tokens of a large model on
+	// a small machine take tens of seconds. Workers speak at least every five.
+	defaultHang = 2 * time.Minute
 
 	// After a crash the worker starts again, later each time; a model that has
 	// crashed its worker maxCrashes times within crashWindow is set aside: it
@@ -103,4 +115,19 @@ func (r *EmbedRequest) check() error {
 		return fmt.Errorf("%w: it has %d inputs of %d bytes, at most %d of %d", ErrBadPrompt, len(r.Input), size, maxInputs, maxPrompt)
 	}
 	return nil
+}
+
+// claim is the prompt's, completed.
+func (p *Prompt) claim() Claim {
+	c := p.Claim
+	size := len(p.Raw)
+	for i := range p.Messages {
+		size += sizeOf(&p.Messages[i])
+	}
+	out := p.MaxTokens
+	if out <= 0 {
+		out = usualOutput
+	}
+	c.Tenant, c.Cost = p.Scope, uint32(size/4+min(out, usualOutput))
+	return c
 }

@@ -6,17 +6,33 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
+	"time"
 
 	"omx/node/catalog"
+	"omx/node/engine/frame"
 	"omx/node/engine/worker"
 )
 
 // ModelFile is a model to serve.
 type ModelFile struct {
-	ID   catalog.ModelID
-	Path string // of a GGUF file
+	ID     catalog.ModelID
+	Path   string // of a GGUF file
+	Digest string // SHA-256 of the file, hex; "" has it found
+	// Adapters are LoRA adapters to put onto the model.
+	Adapters []Adapter
+	// Preload has it loaded from the start, not when the first request comes.
+	Preload bool
+	// Pin keeps it in memory, once loaded, whatever other models need.
+	Pin bool
+	// Keep is how long it stays loaded when nobody asks; 0 as the engine is
+	// configured, below 0 for good.
+	Keep time.Duration
 }
+
+// Adapter is a LoRA adapter.
+type Adapter = frame.Adapter
 
 // LocalConfig says what Local runs and how. The zero value of a field means its
 // default.
@@ -38,6 +54,15 @@ type LocalConfig struct {
 	ContextTokens int
 	// Threads of one model; default one per physical core.
 	Threads int
+	// Memory is how many bytes the models that are loaded may take together, as
+	// estimated; 0: no limit.
+	Memory int64
+	// KeepAlive is how long a model stays loaded when nobody asks; default 5 minutes,
+	// below 0 for good.
+	KeepAlive time.Duration
+	// HangTimeout is for how long a worker may say nothing while it has requests,
+	// before it is ended and started again; default 2 minutes.
+	HangTimeout time.Duration
 	// Log gets what an operator should know; default discards.
 	Log *slog.Logger
 }
@@ -55,6 +80,9 @@ func (c *LocalConfig) Validate() error {
 	within("context tokens", c.ContextTokens, 16, 1<<20)
 	within("threads", c.Threads, 0, 1024)
 	within("number of models", len(c.Models), 0, maxModels)
+	if c.Memory < 0 || c.HangTimeout < 0 {
+		errs = append(errs, errors.New("engine: memory and hang timeout must not be below 0"))
+	}
 	seen := map[catalog.ModelID]bool{}
 	for _, m := range c.Models {
 		if m.ID.IsZero() {
@@ -76,6 +104,12 @@ func (c LocalConfig) withDefaults() (LocalConfig, error) {
 	def(&c.Slots, 4)
 	def(&c.QueueLimit, 64)
 	def(&c.ContextTokens, 2048)
+	if c.KeepAlive == 0 {
+		c.KeepAlive = defaultKeepAlive
+	}
+	if c.HangTimeout == 0 {
+		c.HangTimeout = defaultHang
+	}
 	if c.Exe == "" {
 		var err error
 		if c.Exe, err = os.Executable(); err != nil {
@@ -94,10 +128,14 @@ func (c LocalConfig) withDefaults() (LocalConfig, error) {
 // Local runs models in worker processes on this machine.
 type Local struct {
 	cfg    LocalConfig
-	models []*served
+	memory *budget
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
-	closed sync.Once
+
+	mu     sync.RWMutex
+	models []*served // in the order they were configured or added
+	run    context.Context
+	closed bool
 }
 
 // NewLocal checks the configuration; nothing is read or started before Start.
@@ -106,22 +144,114 @@ func NewLocal(cfg LocalConfig) (*Local, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Local{cfg: cfg, cancel: func() {}}
+	l := &Local{cfg: cfg, memory: newBudget(cfg.Memory), cancel: func() {}}
 	for _, m := range cfg.Models {
-		l.models = append(l.models, newServed(&l.cfg, m))
+		l.models = append(l.models, newServed(&l.cfg, l.memory, m))
 	}
 	return l, nil
 }
 
-// Start begins to load the models and returns at once; Models shows how far they
-// are, and requests wait meanwhile. The values of ctx are kept, its end is not:
-// Close ends what Start began.
+// Start begins to load the models that are to be preloaded and returns at once;
+// Models shows how far they are, and requests wait meanwhile. The values of ctx are
+// kept, its end is not: Close ends what Start began.
 func (l *Local) Start(ctx context.Context) error {
-	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	l.cancel = cancel
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.run, l.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	for _, m := range l.models {
-		l.wg.Go(func() { m.run(run) })
+		l.begin(m)
 	}
+	return nil
+}
+
+// begin runs a model until it is removed or the engine is closed.
+func (l *Local) begin(m *served) {
+	ctx, stop := context.WithCancel(l.run)
+	m.stop = stop
+	l.wg.Go(func() {
+		defer stop()
+		m.run(ctx)
+	})
+}
+
+// Add serves one more model. One of the same name and file is left as it is; of
+// another file it is replaced, once its requests have ended.
+func (l *Local) Add(f ModelFile) error {
+	if f.ID.IsZero() {
+		return errors.New("a model needs a name")
+	}
+	for {
+		l.mu.Lock()
+		old := l.lookup(f.ID)
+		switch {
+		case l.closed || l.run == nil:
+			l.mu.Unlock()
+			return fmt.Errorf("%w: the engine is closed", ErrLost)
+		case old != nil && old.file.Path == f.Path && old.file.Digest == f.Digest && slices.Equal(old.file.Adapters, f.Adapters):
+			l.mu.Unlock()
+			return nil
+		case old == nil && len(l.models) >= maxModels:
+			l.mu.Unlock()
+			return fmt.Errorf("this node has %d models already, as many as it can; remove one first", maxModels)
+		case old == nil:
+			m := newServed(&l.cfg, l.memory, f)
+			l.models = append(l.models, m)
+			l.begin(m)
+			l.mu.Unlock()
+			return nil
+		}
+		l.mu.Unlock()
+		l.Remove(f.ID)
+	}
+}
+
+// Remove serves a model no more: its requests end with ErrLost. It returns once its
+// worker has ended, false if there is no such model.
+func (l *Local) Remove(id catalog.ModelID) bool {
+	l.mu.Lock()
+	m := l.lookup(id)
+	if m == nil {
+		l.mu.Unlock()
+		return false
+	}
+	l.models = slices.DeleteFunc(l.models, func(x *served) bool { return x == m })
+	l.mu.Unlock()
+	m.stop()
+	<-m.ended
+	return true
+}
+
+// Load makes a model ready and returns when it is. It is kept for keep after its last
+// request; nil as it was, below 0 for good.
+func (l *Local) Load(ctx context.Context, id catalog.ModelID, keep *time.Duration) error {
+	m, err := l.find(id)
+	if err != nil {
+		return err
+	}
+	m.want(keep)
+	return m.gate.pass(ctx)
+}
+
+// Unload frees a model's memory once nobody uses it; the next request loads it again.
+func (l *Local) Unload(id catalog.ModelID) error {
+	m, err := l.find(id)
+	if err != nil {
+		return err
+	}
+	m.giveWay()
+	return nil
+}
+
+// Keep changes how long a model is kept after its last request, without loading it.
+func (l *Local) Keep(id catalog.ModelID, keep time.Duration) error {
+	m, err := l.find(id)
+	if err != nil {
+		return err
+	}
+	m.mu.Lock()
+	m.keep = keep
+	m.mu.Unlock()
+	m.poke()
 	return nil
 }
 
@@ -138,16 +268,30 @@ func (l *Local) Generate(ctx context.Context, p *Prompt, emit func(Token) error)
 }
 
 func (l *Local) find(id catalog.ModelID) (*served, error) {
-	for _, m := range l.models {
-		if m.file.ID == id {
-			return m, nil
-		}
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if m := l.lookup(id); m != nil {
+		return m, nil
+	}
+	if l.closed {
+		return nil, fmt.Errorf("%w: the engine is closed", ErrLost)
 	}
 	return nil, fmt.Errorf("%w: %s is not one of this node's", ErrNoModel, id)
 }
 
+func (l *Local) lookup(id catalog.ModelID) *served {
+	for _, m := range l.models {
+		if m.file.ID == id {
+			return m
+		}
+	}
+	return nil
+}
+
 // Models implements Engine.
 func (l *Local) Models() []Status {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
 	all := make([]Status, len(l.models))
 	for i, m := range l.models {
 		all[i] = m.status()
@@ -157,12 +301,14 @@ func (l *Local) Models() []Status {
 
 // Close implements Engine. It may be called more than once, and before Start.
 func (l *Local) Close() error {
-	l.closed.Do(func() {
-		for _, m := range l.models {
-			m.gate.close(fmt.Errorf("%w: the engine is closed", ErrLost))
-		}
-		l.cancel()
-		l.wg.Wait()
-	})
+	l.mu.Lock()
+	l.closed = true
+	models := l.models
+	l.mu.Unlock()
+	for _, m := range models {
+		m.gate.close(fmt.Errorf("%w: the engine is closed", ErrLost))
+	}
+	l.cancel()
+	l.wg.Wait()
 	return nil
 }

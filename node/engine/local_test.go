@@ -109,7 +109,7 @@ func TestTextThatIsNoText(t *testing.T) {
 
 func TestValidateListsAllFaults(t *testing.T) {
 	id := model(t, "m")
-	_, err := NewLocal(LocalConfig{Models: []ModelFile{{id, "a"}, {id, "b"}, {Path: "c"}}, Slots: 65, QueueLimit: -1, ContextTokens: 1, Threads: -1})
+	_, err := NewLocal(LocalConfig{Models: []ModelFile{{ID: id, Path: "a"}, {ID: id, Path: "b"}, {Path: "c"}}, Slots: 65, QueueLimit: -1, ContextTokens: 1, Threads: -1})
 	for _, want := range []string{"slots", "queue limit", "context tokens", "threads", "configured twice", "no name"} {
 		if !strings.Contains(fmt.Sprint(err), want) {
 			t.Errorf("%v: %q is missing", err, want)

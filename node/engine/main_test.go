@@ -66,7 +66,7 @@ func newLocal(t testing.TB, edit func(*LocalConfig)) *Local {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := LocalConfig{Models: []ModelFile{{model(t, DemoID), path}}, LibraryDirs: libraryDirs(t), Threads: 1, Log: slog.New(slog.NewTextHandler(t.Output(), nil))}
+	cfg := LocalConfig{Models: []ModelFile{{ID: model(t, DemoID), Path: path, Preload: true}}, LibraryDirs: libraryDirs(t), Threads: 1, Log: slog.New(slog.NewTextHandler(t.Output(), nil))}
 	if edit != nil {
 		edit(&cfg)
 	}

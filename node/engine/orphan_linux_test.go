@@ -18,7 +18,7 @@ import (
 // process number.
 func orphanParent() {
 	id, _ := catalog.ParseModelID("endless")
-	l, err := NewLocal(LocalConfig{Models: []ModelFile{{id, os.Args[2]}}, LibraryDirs: os.Args[3:], Slots: 2, Threads: 1})
+	l, err := NewLocal(LocalConfig{Models: []ModelFile{{ID: id, Path: os.Args[2], Preload: true}}, LibraryDirs: os.Args[3:], Slots: 2, Threads: 1})
 	if err == nil {
 		err = l.Start(context.Background())
 	}

@@ -30,9 +30,10 @@ type process struct {
 
 	mu     sync.Mutex
 	active map[uint32]*inbox
-	last   uint32 // request
-	why    error  // of the end; set once ended is closed
-	reaped bool   // or about to be
+	last   uint32    // request
+	heard  time.Time // a frame, or the first request after none
+	why    error     // of the end; set once ended is closed
+	reaped bool      // or about to be
 
 	ended chan struct{}
 }
@@ -74,6 +75,7 @@ func (p *process) read() {
 	for err == nil {
 		var f frame.Frame
 		if f, err = r.Next(); err == nil {
+			p.hear()
 			err = p.take(f)
 		}
 	}
@@ -95,6 +97,19 @@ func (p *process) read() {
 		p.over(box, nil, why)
 	}
 	close(p.ended)
+}
+
+func (p *process) hear() {
+	p.mu.Lock()
+	p.heard = time.Now()
+	p.mu.Unlock()
+}
+
+// hangs tells whether the worker has requests and has said nothing for so long.
+func (p *process) hangs(silence time.Duration) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.active) > 0 && time.Since(p.heard) > silence
 }
 
 func (p *process) take(f frame.Frame) error {
@@ -236,6 +251,9 @@ func (p *process) submit(what frame.Kind, job any, box *inbox) (uint32, error) {
 	for p.last++; p.last == 0 || p.active[p.last] != nil; p.last++ {
 	}
 	f.Request = p.last
+	if len(p.active) == 0 {
+		p.heard = time.Now()
+	}
 	p.active[f.Request] = box
 	p.mu.Unlock()
 	if p.write(f) != nil {

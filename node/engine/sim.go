@@ -89,7 +89,7 @@ func (s *Sim) Generate(ctx context.Context, p *Prompt, emit func(Token) error) (
 	if limit := s.cfg.ContextTokens - 1; u.PromptTokens > limit {
 		return u, fmt.Errorf("%w: it has %d tokens, at most %d are possible here", ErrTooLong, u.PromptTokens, limit)
 	}
-	if err := m.gate.enter(ctx); err != nil {
+	if err := m.gate.enter(ctx, p.claim()); err != nil {
 		u.QueueWait = time.Since(began)
 		return u, err
 	}

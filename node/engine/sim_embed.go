@@ -30,7 +30,7 @@ func (s *Sim) Embed(ctx context.Context, r *EmbedRequest) (e Embeddings, err err
 		}
 		e.PromptTokens += n
 	}
-	if err := m.gate.enter(ctx); err != nil {
+	if err := m.gate.enter(ctx, r.Claim); err != nil {
 		return e, err
 	}
 	defer m.gate.leave()

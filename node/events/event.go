@@ -17,12 +17,13 @@ const (
 	Failover           // goes to the next pick; A picks tried
 	PolicySwap         // another policy is active; A which decision
 	PolicyFault        // a policy was replaced or set aside after a trap
+	ModelState         // a model of this node is in another state; A which (catalog.State), B how much of it is loaded, per mille
 	kinds
 )
 
 var kindNames = [kinds]string{
 	"", "peer-up", "peer-down", "peer-suspect", "request-done", "request-failed", "request-shed", "failover",
-	"policy-swap", "policy-fault",
+	"policy-swap", "policy-fault", "model-state",
 }
 
 func (k Kind) String() string {

@@ -21,9 +21,10 @@ const (
 	CodeBadRequest Code = 8  // the payload could not be understood
 	CodeInternal   Code = 9  // anything else on the serving side
 	CodeCannot     Code = 10 // the model, or its engine, cannot do this
+	CodeNoMemory   Code = 11 // the model cannot be loaded beside others now
 )
 
-var codeNames = [...]string{"", "busy", "no model", "too long", "shed", "rejected", "lost", "draining", "bad request", "internal", "cannot"}
+var codeNames = [...]string{"", "busy", "no model", "too long", "shed", "rejected", "lost", "draining", "bad request", "internal", "cannot", "no memory"}
 
 func (c Code) String() string {
 	if c > 0 && int(c) < len(codeNames) {

@@ -51,4 +51,5 @@ const (
 	progressStep = 20
 	// ratesEvery is how often measured speeds are sent while requests run.
 	ratesEvery = 250 * time.Millisecond
+	aliveEvery = 5 * time.Second
 )

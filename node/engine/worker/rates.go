@@ -43,10 +43,12 @@ func (r *rates) chunk() int {
 	return int(min(max(float64(promptStep)/r.prefill, minChunk), batchTokens))
 }
 
-// due returns the rates if they changed and are to be sent.
+// due returns the rates if they changed and are to be sent, or nothing was for long:
+// a worker that says nothing counts as one that hangs.
 func (r *rates) due(now time.Time, force bool) (frame.Rates, bool) {
 	n := frame.Rates{PrefillNS: clamp(r.prefill), DecodeUS: clamp(math.Ceil(r.decode / 1000))}
-	if n == r.sent || !force && now.Sub(r.sentAt) < ratesEvery {
+	silent := now.Sub(r.sentAt)
+	if silent < aliveEvery && (n == r.sent || !force && silent < ratesEvery) {
 		return n, false
 	}
 	r.sent, r.sentAt = n, now
