@@ -35,6 +35,11 @@ func (n *Node) journal(ev events.Event) {
 		attrs = append(attrs, slog.Duration("after", span))
 	case events.RequestShed:
 		attrs = append(attrs, slog.Duration("retry_after", span))
+	case events.ModelState:
+		attrs = append(attrs, slog.String("state", catalog.State(ev.A).String()))
+		if ev.B > 0 && catalog.State(ev.A) == catalog.Loading {
+			attrs = append(attrs, slog.Uint64("percent", ev.B/10))
+		}
 	case events.Failover:
 		attrs = append(attrs, slog.Uint64("tried", ev.A))
 	}

@@ -60,6 +60,7 @@ type Node struct {
 	draining     atomic.Bool
 	kept         map[catalog.NodeID]string // slow facts as stored; used by one goroutine of the mesh at a time
 	keptMu       sync.Mutex
+	states       states
 
 	failed chan error
 	cancel context.CancelFunc

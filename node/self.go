@@ -1,10 +1,13 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"time"
 
 	"omx/node/catalog"
+	"omx/node/engine"
+	"omx/node/events"
 )
 
 const (
@@ -81,7 +84,11 @@ func (n *Node) Info() catalog.NodeInfo {
 	info := catalog.NodeInfo{ID: n.id, Name: n.cfg.Name, Seq: uint64(now), Addrs: n.mesh.Addrs(), Zone: n.cfg.Zone,
 		Coord:      n.mesh.Coord(),
 		MemFreeMiB: mib(read.MemAvailable), MemTotalMiB: mib(read.MemTotal), DiskFreeMiB: mib(read.DiskFree), Draining: n.draining.Load(), At: now}
-	for _, m := range n.engine.Models() {
+	models := n.engine.Models()
+	n.states.changed(models, func(m *engine.Status) {
+		n.emit(events.ModelState, n.id, m.ID, uint64(m.State), uint64(m.Progress))
+	})
+	for _, m := range models {
 		if m.Err != "" {
 			continue // nobody should be sent to a model that cannot be used
 		}
@@ -91,7 +98,7 @@ func (n *Node) Info() catalog.NodeInfo {
 			speed.At = now
 		}
 		info.Placements = append(info.Placements, catalog.Placement{Model: m.ID, Digest: m.Digest, Bytes: m.Bytes,
-			State: m.State, Load: load, Speed: speed, Context: uint32(n.cfg.ContextTokens)})
+			State: m.State, Load: load, Speed: speed, Context: uint32(cmp.Or(m.Context, n.cfg.ContextTokens))})
 	}
 	return info
 }
