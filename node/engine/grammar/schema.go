@@ -27,6 +27,19 @@ const (
 // maxLength, $ref to #/$defs or #/definitions, without circles; what only
 // describes is passed over. An error names what is not supported.
 func FromSchema(schema []byte) (string, error) {
+	var b Builder
+	body, err := b.Schema(schema)
+	if err != nil {
+		return "", err
+	}
+	return b.Grammar(body), nil
+}
+
+// Builder puts several schemas into one grammar.
+type Builder struct{ w writer }
+
+// Schema is an expression for a schema's values.
+func (b *Builder) Schema(schema []byte) (string, error) {
 	if len(schema) > maxSchema {
 		return "", fmt.Errorf("read JSON schema: it has %d bytes, %d are possible", len(schema), maxSchema)
 	}
@@ -34,13 +47,24 @@ func FromSchema(schema []byte) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("read JSON schema: %w", err)
 	}
-	w := writer{root: root}
-	body, err := w.schema(root, 0)
+	b.w.root = root
+	body, err := b.w.schema(root, 0)
 	if err != nil {
 		return "", fmt.Errorf("read JSON schema: %w", err)
 	}
-	return "root ::= " + body + "\n" + w.out.String() + rules, nil
+	return body, nil
 }
+
+// Grammar is the grammar of which root is an expression.
+func (b *Builder) Grammar(root string) string {
+	return "root ::= " + root + "\n" + b.w.out.String() + rules
+}
+
+// AnyObject is an expression for all JSON objects.
+const AnyObject = "object"
+
+// Literal is an expression for a text.
+func Literal(text string) string { return literal(text) }
 
 // object is a JSON object in the order it was written.
 type object struct {
