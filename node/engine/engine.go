@@ -144,6 +144,7 @@ type Status struct {
 	Pinned       bool      // never unloaded for others
 	Embeds       bool      // it can make embeddings
 	Writes       bool      // it can write text
+	Modified     time.Time // of the file
 	Details      Details
 }
 
@@ -154,6 +155,8 @@ type Details struct {
 	Quantization string // "Q4_K_M"
 	Template     string // chat template
 	Trained      int    // tokens of context the model was made for
+	Tools        bool   // the template knows of tools
+	Thinks       bool   // the template knows of thoughts
 }
 
 // Engine answers prompts. Its methods may be called at once from anywhere.

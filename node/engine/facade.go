@@ -30,6 +30,9 @@ const DemoID = demo.ID
 // returns its path.
 func DemoModel(dir string) (string, error) { return demo.Write(dir) }
 
+// ErrNotModel says that a file is not a usable model.
+var ErrNotModel = gguf.ErrNotModel
+
 // CheckGGUF reads the header of a model file. An error is one line.
 func CheckGGUF(path string) (gguf.Header, error) { return gguf.Check(path) }
 

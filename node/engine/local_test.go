@@ -73,7 +73,7 @@ func TestBadModel(t *testing.T) {
 		// These pass the check of the header; llama.cpp refuses them.
 		{"cut near the end", "failed to load model", demo[:len(demo)-40]},
 		{"architecture", "unknown model architecture", bytes.ReplaceAll(demo, []byte("llama"), []byte("lxxma"))},
-		{"template", "chat template", bytes.ReplaceAll(demo, []byte("<|im_start|>"), []byte("<|in_start|>"))},
+		{"template", "chat template", bytes.ReplaceAll(bytes.ReplaceAll(demo, []byte("<|im_start|>"), []byte("<|in_start|>")), []byte("endfor"), []byte("andfor"))},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

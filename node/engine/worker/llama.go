@@ -7,6 +7,7 @@ import (
 
 	"github.com/hybridgroup/yzma/pkg/llama"
 
+	"omx/node/engine/chat"
 	"omx/node/engine/frame"
 )
 
@@ -17,7 +18,10 @@ type loaded struct {
 	memory   llama.Memory
 	vocab    llama.Vocab
 	batch    llama.Batch
-	template string
+	chat     *chat.Template // nil: template is used
+	template string         // for llama.cpp's own forms
+	thinks   bool           // the model may think before it answers
+	controls controls
 	room     int
 	threads  int
 	buf      []byte // template output and token text
@@ -28,9 +32,8 @@ type loaded struct {
 }
 
 var (
-	errNoTemplate = errors.New("the model's chat template is not one the engine knows")
-	errNoText     = errors.New("the model does not generate text; it makes embeddings")
-	errDiffusion  = errors.New("models that write by diffusion are not supported")
+	errNoText    = errors.New("the model does not generate text; it makes embeddings")
+	errDiffusion = errors.New("models that write by diffusion are not supported")
 )
 
 // open loads the model of cfg. The library must have been started. progress is told
@@ -80,12 +83,10 @@ func (m *loaded) writes() bool {
 
 // openText makes the context that requests share.
 func (m *loaded) openText(cfg *frame.LoadConfig) (err error) {
-	if m.template = llama.ModelChatTemplate(m.model, ""); m.template == "" {
-		m.template = "chatml" // what llama.cpp takes for models that name none
-	}
-	if _, err := m.render([]frame.Message{{Role: "user", Content: "hi"}}); err != nil {
+	if err := m.openTemplate(); err != nil {
 		return err
 	}
+	m.controls = controlsOf(m.vocab)
 	m.room = cfg.Context
 	if trained := int(llama.ModelNCtxTrain(m.model)); trained > 0 {
 		m.room = min(m.room, trained)
@@ -190,12 +191,13 @@ func (m *loaded) forget(slot, from int) bool {
 
 func (m *loaded) end(t token) bool { return llama.VocabIsEOG(m.vocab, llama.Token(t)) }
 
-// text is valid until the next call of any method. Control tokens read as "".
-func (m *loaded) text(t token) []byte {
-	n := llama.TokenToPiece(m.vocab, llama.Token(t), m.buf, 0, false)
+// text is valid until the next call of any method. Control tokens read as "" unless
+// they are marks that somebody looks for.
+func (m *loaded) text(t token, marks bool) []byte {
+	n := llama.TokenToPiece(m.vocab, llama.Token(t), m.buf, 0, marks)
 	if n < 0 {
 		m.buf = make([]byte, -n)
-		n = llama.TokenToPiece(m.vocab, llama.Token(t), m.buf, 0, false)
+		n = llama.TokenToPiece(m.vocab, llama.Token(t), m.buf, 0, marks)
 	}
 	return m.buf[:max(n, 0)]
 }

@@ -35,10 +35,7 @@ func (m *loaded) logprob(i int, t token, top int) frame.Logprob {
 
 // whole is a token's text, of control tokens too.
 func (m *loaded) whole(t token) []byte {
-	if b := m.text(t); len(b) > 0 {
-		return bytes.Clone(b)
-	}
-	return []byte(llama.VocabGetText(m.vocab, llama.Token(t)))
+	return bytes.Clone(m.text(t, true))
 }
 
 // logSum is the logarithm of the sum of the exponentials.

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"omx/node/engine/chat"
 	"omx/node/engine/frame"
 	"omx/node/engine/text"
 )
@@ -120,11 +121,13 @@ func (l *loop) do(c command) {
 // start puts a request into the free slot that remembers most of its prompt.
 func (l *loop) start(c command) {
 	refuse := func(f frame.Failure) { l.send(frame.End, c.request, frame.Result{Failure: f}) }
-	prompt, failure := l.encode(c.job)
+	in, failure := l.encode(c.job)
 	if failure != nil {
 		refuse(*failure)
 		return
 	}
+	prompt := in.tokens
+	c.job.Grammar = in.grammar
 	best, known := l.choose(prompt, c.job.Scope)
 	if best == nil {
 		refuse(frame.Failure{Code: frame.BadPrompt, Message: "no slot is free"})
@@ -142,37 +145,36 @@ func (l *loop) start(c command) {
 		limit = min(limit, c.job.MaxTokens)
 	}
 	*best = slot{index: best.index, held: best.held[:known], scope: c.job.Scope, request: c.request, since: l.arrived, prompt: prompt, read: known, cached: known,
-		limit: limit, sampler: draws, text: text.New(c.job.Stop), top: c.job.Logprobs}
+		limit: limit, sampler: draws, text: text.New(c.job.Stop), parser: in.parser, one: c.job.OneCall, top: c.job.Logprobs}
 }
 
 // encode turns a request into tokens that leave room for an answer.
-func (l *loop) encode(job *frame.Job) ([]token, *frame.Failure) {
+func (l *loop) encode(job *frame.Job) (*encoded, *frame.Failure) {
 	most := l.model.context() - 1
-	prompt, n, err := l.model.encode(job, most)
+	in, err := l.model.encode(job, most)
 	switch {
 	case errors.Is(err, errNoText):
 		return nil, &frame.Failure{Code: frame.Cannot, Message: err.Error()}
 	case err != nil:
 		return nil, &frame.Failure{Code: frame.BadPrompt, Message: err.Error()}
-	case n > most:
-		return nil, &frame.Failure{Code: frame.TooLong, Tokens: n, Limit: most}
-	case n == 0:
+	case in.n > most:
+		return nil, &frame.Failure{Code: frame.TooLong, Tokens: in.n, Limit: most}
+	case in.n == 0:
 		return nil, &frame.Failure{Code: frame.BadPrompt, Message: "the prompt is empty"}
 	}
-	return prompt, nil
+	return in, nil
 }
 
 // count answers how many tokens a prompt has.
 func (l *loop) count(c command) {
 	var r frame.Result
-	prompt, failure := l.encode(c.job)
-	if failure != nil {
+	switch in, failure := l.encode(c.job); {
+	case failure == nil:
+		r.Prompt = in.n
+	case failure.Code == frame.TooLong: // that is an answer, too
+		r.Prompt = failure.Tokens
+	default:
 		r.Failure = *failure
-	}
-	if r.Code == frame.TooLong { // that is an answer, too
-		r = frame.Result{Prompt: failure.Tokens}
-	} else {
-		r.Prompt = len(prompt)
 	}
 	l.send(frame.End, c.request, r)
 }
@@ -278,34 +280,65 @@ func (l *loop) oldestReading() *slot {
 // take adds a drawn token to a slot's answer.
 func (l *loop) take(s *slot, t token) {
 	if l.model.end(t) {
-		l.piece(s, s.text.Flush())
-		l.finish(s, frame.Result{Finish: "stop"})
+		l.over(s, s.text.Flush(), frame.Result{Finish: "stop"})
 		return
 	}
 	s.last = t
 	s.output++
 	s.pending++
-	out, stopped := s.text.Add(l.model.text(t))
+	out, stopped := s.text.Add(l.model.text(t, s.parser != nil))
 	switch {
 	case stopped:
-		l.piece(s, out)
-		l.finish(s, frame.Result{Finish: "stop", Stop: s.text.Stop()})
+		l.over(s, out, frame.Result{Finish: "stop", Stop: s.text.Stop()})
 	case s.output == s.limit:
-		l.piece(s, out+s.text.Flush())
-		l.finish(s, frame.Result{Finish: "length"})
+		l.over(s, out+s.text.Flush(), frame.Result{Finish: "length"})
 	default:
-		l.piece(s, out)
+		l.say(s, out)
+		if s.one && len(s.calls) > 0 {
+			l.finish(s, frame.Result{Finish: "stop"})
+		}
 	}
 }
 
-func (l *loop) piece(s *slot, out string) {
+// over says the last of an answer, and ends it.
+func (l *loop) over(s *slot, out string, r frame.Result) {
+	l.say(s, out)
+	if s.parser != nil {
+		l.pieces(s, s.parser.Flush())
+	}
+	l.finish(s, r)
+}
+
+// say passes on what the model has written.
+func (l *loop) say(s *slot, out string) {
+	switch {
+	case out == "":
+	case s.parser == nil:
+		l.piece(s, out, false)
+	default:
+		l.pieces(s, s.parser.Add(out))
+	}
+}
+
+// pieces passes on what a parser has found; calls go with the result.
+func (l *loop) pieces(s *slot, found []chat.Piece) {
+	for _, p := range found {
+		if p.Call == nil {
+			l.piece(s, p.Text, p.Thought)
+		} else if !s.one || len(s.calls) == 0 {
+			s.calls = append(s.calls, frame.Call(*p.Call))
+		}
+	}
+}
+
+func (l *loop) piece(s *slot, out string, thought bool) {
 	if out == "" {
 		return
 	}
 	f := frame.Frame{Kind: frame.Piece, Request: s.request, Tokens: uint32(s.pending), Payload: []byte(out)}
-	if len(s.logprobs) > 0 {
+	if thought || len(s.logprobs) > 0 {
 		var err error
-		if f, err = frame.Make(frame.Rich, s.request, frame.Detail{Text: out, Logprobs: s.logprobs}); err != nil {
+		if f, err = frame.Make(frame.Rich, s.request, frame.Detail{Text: out, Thought: thought, Logprobs: s.logprobs}); err != nil {
 			l.broken = err
 			return
 		}
@@ -318,7 +351,7 @@ func (l *loop) piece(s *slot, out string) {
 // finish frees the slot; what it holds stays for a prompt that begins the same.
 func (l *loop) finish(s *slot, r frame.Result) {
 	s.sampler.free()
-	r.Prompt, r.Cached, r.Output = len(s.prompt), s.cached, s.output
+	r.Prompt, r.Cached, r.Output, r.Calls = len(s.prompt), s.cached, s.output, s.calls
 	l.sendRates(time.Now(), true)
 	l.send(frame.End, s.request, r)
 	*s = slot{index: s.index, held: s.held, scope: s.scope, since: s.since}

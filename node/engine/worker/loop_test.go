@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"omx/node/engine/chat"
 	"omx/node/engine/frame"
 )
 
@@ -26,17 +27,21 @@ type script struct {
 	shared int
 }
 
-func (m *script) context() int        { return m.room }
-func (m *script) text(t token) []byte { return []byte{byte(t)} }
-func (m *script) end(t token) bool    { return t == 0 }
+func (m *script) context() int                { return m.room }
+func (m *script) text(t token, _ bool) []byte { return []byte{byte(t)} }
+func (m *script) end(t token) bool            { return t == 0 }
 
-func (m *script) encode(job *frame.Job, _ int) ([]token, int, error) {
+func (m *script) encode(job *frame.Job, _ int) (*encoded, error) {
 	messages := job.Messages
 	var out []token
 	for _, b := range []byte(messages[0].Content) {
 		out = append(out, token(b))
 	}
-	return out, len(out), nil
+	e := &encoded{tokens: out, n: len(out), grammar: job.Grammar}
+	if len(job.Tools) > 0 {
+		e.parser = chat.NewParser(chat.ParserOptions{Tools: []chat.Tool{{RawMessage: job.Tools[0]}}, ID: func() string { return "1" }})
+	}
+	return e, nil
 }
 
 func (m *script) decode(batch []entry) error {

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"omx/node/engine/chat"
 	"omx/node/engine/frame"
 	"omx/node/engine/text"
 )
@@ -20,9 +21,9 @@ type entry struct {
 type model interface {
 	// context is the number of tokens one slot holds.
 	context() int
-	// encode turns a request's conversation, or its text, into tokens. A prompt of more than limit tokens
-	// may be given up early; n is then an estimate.
-	encode(job *frame.Job, limit int) (tokens []token, n int, err error)
+	// encode turns a request's conversation, or its text, into tokens. A prompt of
+	// more than limit tokens may be given up early.
+	encode(job *frame.Job, limit int) (*encoded, error)
 	// decode runs at most batchTokens entries. After an error the model is of no
 	// more use.
 	decode(batch []entry) error
@@ -43,9 +44,18 @@ type model interface {
 	// vectors makes one of each of at most maxEmbedTexts texts, of together at most
 	// room tokens; valid until the next call.
 	vectors(texts [][]token) ([][]float32, error)
-	// text is what a token reads as; end that it ends an answer.
-	text(t token) []byte
+	// text is what a token reads as, the marks of tools and thoughts too if they are
+	// looked for; end that it ends an answer.
+	text(t token, marks bool) []byte
 	end(t token) bool
+}
+
+// encoded is a request as the model takes it.
+type encoded struct {
+	tokens  []token
+	n       int          // how many there are; an estimate if they are too many
+	grammar string       // in place of the request's
+	parser  *chat.Parser // of the answer; nil: it is text
 }
 
 // sampler draws tokens.
@@ -72,6 +82,9 @@ type slot struct {
 	pending int // drawn tokens that no Piece has covered
 	sampler sampler
 	text    *text.Buffer
+	parser  *chat.Parser // nil: the answer is text
+	calls   []frame.Call
+	one     bool // no more than one call is wanted
 
 	top      int             // likely tokens to tell, with its own; 0 none
 	logprobs []frame.Logprob // that no Piece has told

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"bytes"
+	"encoding/json"
 	"strings"
 	"testing"
 
@@ -111,5 +112,32 @@ func TestLoopCountsAndTellsLikelyTokens(t *testing.T) {
 	}
 	if results[3].Stop != "yz" {
 		t.Errorf("%+v", results[3])
+	}
+}
+
+// Calls that a model writes are no text; after the one that is wanted the answer ends.
+func TestLoopFindsCalls(t *testing.T) {
+	tool := []json.RawMessage{json.RawMessage(`{"type":"function","function":{"name":"f","parameters":{"type":"object"}}}`)}
+	call := `Well.<tool_call>{"name":"f","arguments":{"x":1}}</tool_call>`
+	for _, c := range []struct {
+		job   frame.Job
+		text  string
+		calls int
+	}{
+		{frame.Job{Tools: tool}, "Well.Well.", 2},
+		{frame.Job{Tools: tool, OneCall: true}, "Well.", 1},
+		{frame.Job{}, call + call, 0},
+	} {
+		r := newRig(t, 1, 600)
+		r.submit(1, "a="+call+call+"=", c.job)
+		texts, results := r.finish()
+		if texts[1] != c.text || len(results[1].Calls) != c.calls || results[1].Finish != "stop" {
+			t.Errorf("%+v: %q, %+v", c.job.OneCall, texts[1], results[1])
+		}
+		for _, got := range results[1].Calls {
+			if got.Name != "f" || string(got.Arguments) != `{"x":1}` || got.ID == "" {
+				t.Errorf("%+v", got)
+			}
+		}
 	}
 }
