@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -272,5 +273,30 @@ func TestDigest(t *testing.T) {
 	eventually(t, "it is opened", func() bool { return status(given).Bytes > 0 })
 	if d := status(given).Digest; d != "abc" {
 		t.Error(d)
+	}
+}
+
+// What was read before a model was unloaded is there when it is loaded again.
+func TestConversationsOutliveUnloading(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "state")
+	l := newIdle(t, func(c *LocalConfig) { c.StateDir = dir })
+	p := ask(l, strings.Repeat("A river runs to the sea, and the sea keeps it. ", 20)+"What is a river?")
+	p.Scope = 7
+	want, first, err := answer(l, p)
+	if err != nil || first.CachedTokens != 0 {
+		t.Fatal(err, first)
+	}
+	worker := workerOf(t, l, 0)
+	if err := l.Unload(p.Model); err != nil {
+		t.Fatal(err)
+	}
+	<-worker.ended
+	got, again, err := answer(l, p)
+	if err != nil || got != want || again.CachedTokens < again.PromptTokens-2 {
+		t.Errorf("%q, want %q; %+v, %v", got, want, again, err)
+	}
+	l.Close()
+	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("left behind: %v", err)
 	}
 }

@@ -36,7 +36,9 @@ const (
 	writeTimeout = 10 * time.Second // a worker reads at once, or it hangs
 	closeTimeout = 2 * time.Second  // from the end of stdin to the kill
 
-	defaultKeepAlive = 5 * time.Minute // as Ollama has it
+	maxState         = 2 << 30          // bytes of what one model remembers on disk: a context of 16 Ki tokens of an 8 B model
+	saveTimeout      = 30 * time.Second // for writing that to a slow disk
+	defaultKeepAlive = 5 * time.Minute  // as Ollama has it
 	// defaultHang is far above the longest step: 512 prompt tokens of a large model on
 	// a small machine take tens of seconds. Workers speak at least every five.
 	defaultHang = 2 * time.Minute

@@ -60,6 +60,10 @@ type LocalConfig struct {
 	// KeepAlive is how long a model stays loaded when nobody asks; default 5 minutes,
 	// below 0 for good.
 	KeepAlive time.Duration
+	// StateDir is a folder for what models remember of conversations while they are
+	// unloaded: it takes the place of reading them again. It is emptied by Start and
+	// Close. "": nothing is kept.
+	StateDir string
 	// HangTimeout is for how long a worker may say nothing while it has requests,
 	// before it is ended and started again; default 2 minutes.
 	HangTimeout time.Duration
@@ -157,6 +161,9 @@ func NewLocal(cfg LocalConfig) (*Local, error) {
 func (l *Local) Start(ctx context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if err := l.clearState(); err != nil {
+		return err
+	}
 	l.run, l.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	for _, m := range l.models {
 		l.begin(m)
@@ -310,5 +317,17 @@ func (l *Local) Close() error {
 	}
 	l.cancel()
 	l.wg.Wait()
+	return l.clearState()
+}
+
+// clearState removes what models remember: it holds for this run only, since files
+// that a crash has torn would make answers wrong.
+func (l *Local) clearState() error {
+	if l.cfg.StateDir == "" {
+		return nil
+	}
+	if err := os.RemoveAll(l.cfg.StateDir); err != nil {
+		return fmt.Errorf("remove saved conversations: %w", err)
+	}
 	return nil
 }

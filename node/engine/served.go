@@ -227,7 +227,7 @@ func (s *served) serve(ctx context.Context) error {
 	}
 	defer p.stop()
 	info, failure, err := p.load(ctx, frame.LoadConfig{Model: s.file.Path, Library: lib.Dir, Slots: s.cfg.Slots,
-		Context: s.cfg.ContextTokens, Threads: s.cfg.Threads, Adapters: s.file.Adapters})
+		Context: s.cfg.ContextTokens, Threads: s.cfg.Threads, Adapters: s.file.Adapters, State: s.stateDir()})
 	if err != nil {
 		return err
 	}
@@ -244,6 +244,7 @@ func (s *served) serve(ctx context.Context) error {
 	err = s.watch(ctx, p)
 	s.gate.set(false)
 	if err == nil {
+		s.saveState(ctx, p)
 		s.set(catalog.OnDisk, nil, nil)
 		return nil
 	}

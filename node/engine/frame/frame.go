@@ -39,6 +39,7 @@ const (
 	Embed                    // node: make vectors of texts (Texts); answered by Vectors and End
 	Vector                   // worker: the next vector; numbers of 4 bytes, little endian
 	Progress                 // worker: how much of the model is loaded (Loading)
+	Save                     // node: write what the slots remember to a folder (State); answered by End
 	kinds
 )
 

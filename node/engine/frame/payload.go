@@ -13,6 +13,15 @@ type LoadConfig struct {
 	// below 0 all.
 	GPULayers int       `json:"gpu_layers,omitempty"`
 	Adapters  []Adapter `json:"adapters,omitempty"`
+	// State is a folder that an earlier worker of this very model has saved to; what is
+	// there is taken away. "": none.
+	State string `json:"state,omitempty"`
+}
+
+// State says where a worker writes what its slots remember.
+type State struct {
+	Dir  string `json:"dir"`  // empty, the node's own
+	Most int64  `json:"most"` // bytes of all
 }
 
 // Adapter is a LoRA adapter that is put onto the model.

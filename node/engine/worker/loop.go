@@ -14,12 +14,13 @@ import (
 	"omx/node/engine/text"
 )
 
-// command is a Submit or Count (with job), an Embed (with texts) or a Cancel.
+// command is a Submit or Count (with job), an Embed (with texts), a Save or a Cancel.
 type command struct {
 	request uint32
 	job     *frame.Job
 	count   bool
 	texts   *frame.Texts
+	save    *frame.State
 }
 
 // loop answers requests with a model. It belongs to one goroutine.
@@ -95,6 +96,9 @@ func (l *loop) working() bool {
 
 func (l *loop) do(c command) {
 	switch {
+	case c.save != nil:
+		l.saveState(c)
+		return
 	case c.texts != nil:
 		l.embed(c)
 		return

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -123,6 +124,30 @@ func (m *script) vectors(texts [][]token) ([][]float32, error) {
 		m.t.Errorf("a step of %d tokens of %d texts; llama.cpp would abort", total, len(texts))
 	}
 	return all, m.fail
+}
+
+func (m *script) stateSize(slot int) int64 { return int64(len(m.slots[slot])) }
+
+func (m *script) save(slot int, path string, held []token) error {
+	if !slices.Equal(held, m.slots[slot]) {
+		m.t.Errorf("slot %d holds %d tokens, %d are saved", slot, len(m.slots[slot]), len(held))
+	}
+	b := make([]byte, len(held))
+	for i, t := range held {
+		b[i] = byte(t)
+	}
+	return os.WriteFile(path, b, 0o600)
+}
+
+func (m *script) load(slot int, path string) ([]token, error) {
+	b, err := os.ReadFile(path)
+	if err != nil || len(b) == 0 {
+		return nil, errors.New("it is empty")
+	}
+	for _, x := range b {
+		m.slots[slot] = append(m.slots[slot], token(x))
+	}
+	return slices.Clone(m.slots[slot]), nil
 }
 
 func (m *script) sampler(*frame.Job) (sampler, error) { m.open++; return m, nil }

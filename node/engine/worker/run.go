@@ -75,6 +75,11 @@ func read(stdin io.Reader, load chan<- frame.LoadConfig, commands chan<- command
 			if err := f.Decode(c.texts); err != nil {
 				return err
 			}
+		case !first && f.Kind == frame.Save && f.Request != 0:
+			c.save = new(frame.State)
+			if err := f.Decode(c.save); err != nil {
+				return err
+			}
 		case !first && f.Kind == frame.Cancel:
 		default:
 			return fmt.Errorf("%w: kind %d out of turn", frame.ErrProtocol, f.Kind)
@@ -106,6 +111,7 @@ func work(ctx context.Context, load <-chan frame.LoadConfig, commands <-chan com
 		if err := l.warmUp(); err != nil {
 			return err
 		}
+		l.restore(cfg.State)
 		speed, payload = l.frames, m.info()
 	}
 	f, err := frame.Make(kind, 0, payload)

@@ -36,6 +36,11 @@ type model interface {
 	// share has a slot remember the first n tokens of what another does, in place of
 	// its own. It returns false where the model cannot; the slot is empty then.
 	share(from, to, n int) bool
+	// save writes what a slot remembers to a file, stateSize says about how large that
+	// is, load takes it back.
+	save(slot int, path string, held []token) error
+	stateSize(slot int) int64
+	load(slot int, path string) ([]token, error)
 	// logprob tells how likely t was after the i-th entry of the last batch, and the
 	// top likeliest.
 	logprob(i int, t token, top int) frame.Logprob
