@@ -4,21 +4,8 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
-)
-
-// Response headers of omx.
-const (
-	headerRequestID = "X-Request-Id"
-	headerNode      = "X-Omx-Node"
-	headerNodeName  = "X-Omx-Node-Name"
-	headerDecision  = "X-Omx-Decision"
-	headerPolicy    = "X-Omx-Policy"
-	headerTTFT      = "X-Omx-Ttft-Ms"
-
-	headerAnthropicID = "Request-Id" // what Anthropic's clients call x-request-id
 )
 
 // format is how one API shape writes an answer. The append methods take and
@@ -26,10 +13,10 @@ const (
 type format interface {
 	contentType() string
 	begin(b []byte) []byte
-	token(b []byte, text string) []byte
+	token(b []byte, t Token) []byte
 	end(b []byte, r *Result) []byte
 	fail(b []byte, e *Error) []byte // in mid-stream
-	whole(b []byte, text string, r *Result) []byte
+	whole(b []byte, a *whole, r *Result) []byte
 	refuse(w http.ResponseWriter, err error) // before the stream
 }
 
@@ -46,13 +33,20 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, b body) {
 	arrived := time.Now()
 	err := readBody(w, r, b)
 	if err == nil {
-		var c *Chat
-		if c, err = b.chat(arrived); err == nil {
-			s.answer(w, r, c, b.format(w.Header().Get(headerRequestID), arrived))
-			return
-		}
+		err = s.serveBody(w, r, b, arrived)
 	}
-	refuse(w, r, asError(err))
+	if err != nil {
+		refuse(w, r, asError(err))
+	}
+}
+
+// serveBody answers what a body asks for, if it can be understood.
+func (s *Server) serveBody(w http.ResponseWriter, r *http.Request, b body, arrived time.Time) error {
+	c, err := b.chat(arrived)
+	if err == nil {
+		s.answer(w, r, c, b.format(w.Header().Get(headerRequestID), arrived))
+	}
+	return err
 }
 
 // answer runs a request and writes what comes of it in the format f.
@@ -67,6 +61,9 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, c *Chat, f forma
 	}
 	st := &stream{w: w, control: http.NewResponseController(w), format: f}
 	result, err := s.chat.Chat(r.Context(), c, st)
+	if err == nil {
+		err = result.fillCalls()
+	}
 	switch {
 	case err == nil:
 		st.buf = f.end(st.buf, &result)
@@ -105,7 +102,7 @@ func (st *stream) Token(t Token) error {
 	if t.Text == "" {
 		return nil
 	}
-	st.buf = st.format.token(st.buf, t.Text)
+	st.buf = st.format.token(st.buf, t)
 	return st.flush()
 }
 
@@ -122,33 +119,40 @@ func (st *stream) flush() error {
 
 // whole collects an answer that is sent in one piece.
 type whole struct {
-	meta Meta
-	text strings.Builder
+	meta          Meta
+	text, thought strings.Builder
+	logprobs      []Logprob // of the text, not of thoughts
+	thoughts      int       // tokens of them
 }
 
 func (a *whole) Begin(m Meta) error { a.meta = m; return nil }
 
-func (a *whole) Token(t Token) error { a.text.WriteString(t.Text); return nil }
+func (a *whole) Token(t Token) error {
+	if t.Thought {
+		a.thought.WriteString(t.Text)
+		a.thoughts += t.N
+		return nil
+	}
+	a.text.WriteString(t.Text)
+	a.logprobs = append(a.logprobs, t.Logprobs...)
+	return nil
+}
 
 func (s *Server) answerWhole(w http.ResponseWriter, r *http.Request, c *Chat, f format) {
 	var a whole
 	result, err := s.chat.Chat(r.Context(), c, &a)
+	if err == nil {
+		err = result.fillCalls()
+	}
 	switch {
 	case err == nil:
+		a.meta.TTFT, a.meta.Queue = result.TTFT, result.QueueWait
 		setMeta(w.Header(), a.meta)
-		w.Header().Set(headerTTFT, strconv.FormatFloat(float64(result.TTFT.Microseconds())/1000, 'f', 3, 64))
-		writeJSON(w, nil, f.whole(nil, a.text.String(), &result))
+		writeJSON(w, nil, f.whole(nil, &a, &result))
 	case gone(r.Context(), err):
 	default:
 		f.refuse(w, err)
 	}
-}
-
-func setMeta(h http.Header, m Meta) {
-	h.Set(headerNode, m.Node.String())
-	h.Set(headerNodeName, m.NodeName)
-	h.Set(headerDecision, m.Decision)
-	h.Set(headerPolicy, m.Policy)
 }
 
 // gone reports that there is nobody left to answer.

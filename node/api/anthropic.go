@@ -15,41 +15,20 @@ type anthropicBody struct {
 	Stop      []string           `json:"stop_sequences"`
 	Stream    bool               `json:"stream"`
 	sampling
-	Tools    json.RawMessage `json:"tools"`
-	Servers  json.RawMessage `json:"mcp_servers"`
-	Thinking struct {
-		Type string `json:"type"`
-	} `json:"thinking"`
+	Tools      []anthropicTool   `json:"tools"`
+	ToolChoice anthropicChoice   `json:"tool_choice"`
+	Servers    json.RawMessage   `json:"mcp_servers"`
+	Container  json.RawMessage   `json:"container"`
+	Thinking   anthropicThinking `json:"thinking"`
+	Output     struct {
+		Format schemaFormat `json:"format"`
+	} `json:"output_config"`
 	// counted is set where only the prompt matters.
 	counted bool
 }
 
-type anthropicMessage struct {
-	Role    string           `json:"role"`
-	Content anthropicContent `json:"content"`
-}
-
-// anthropicContent is text, or blocks of text and thoughts; the thoughts of
-// earlier turns are left out.
-type anthropicContent string
-
-func (t *anthropicContent) UnmarshalJSON(b []byte) error {
-	s, err := textOf(b, "messages", anthropicParts, anthropicThoughts)
-	*t = anthropicContent(s)
-	return err
-}
-
-type anthropicSystem string
-
-func (t *anthropicSystem) UnmarshalJSON(b []byte) error {
-	s, err := textOf(b, "system", anthropicParts, nil)
-	*t = anthropicSystem(s)
-	return err
-}
-
 func (o *anthropicBody) chat(arrived time.Time) (*Chat, error) {
-	err := refuseSet(unsupported{"tools", isSet(o.Tools)}, unsupported{"mcp_servers", isSet(o.Servers)},
-		unsupported{"thinking", o.Thinking.Type == "enabled"})
+	err := refuseSet(unsupported{"mcp_servers", isSet(o.Servers)}, unsupported{"container", isSet(o.Container)})
 	if err != nil {
 		return nil, err
 	}
@@ -57,19 +36,17 @@ func (o *anthropicBody) chat(arrived time.Time) (*Chat, error) {
 		return nil, badField("max_tokens", "is missing; say how long the answer may be")
 	}
 	c := &Chat{Stream: o.Stream, Stop: o.Stop, Arrived: arrived}
-	if o.System != "" {
-		c.Messages = append(c.Messages, Message{Role: "system", Content: string(o.System)})
+	if err := o.turns(c); err != nil {
+		return nil, err
 	}
-	for _, m := range o.Messages {
-		if m.Role != "user" && m.Role != "assistant" {
-			return nil, badField("messages", "role %q is not supported; use user or assistant, and the field system", clip(m.Role))
-		}
-		c.Messages = append(c.Messages, Message{Role: m.Role, Content: string(m.Content)})
+	if err := o.offer(c); err != nil {
+		return nil, err
 	}
-	if n := len(o.Messages); n == 0 {
-		return nil, badField("messages", "must have 1 to %d entries", maxMessages)
-	} else if o.Messages[n-1].Role == "assistant" && !o.counted {
-		return nil, badField("messages", "the last must be the user's; to go on from an answer that has begun is not supported")
+	if c.Think, err = o.Thinking.think(); err != nil {
+		return nil, err
+	}
+	if c.Format, err = o.Output.Format.format("output_config.format"); err != nil {
+		return nil, err
 	}
 	if err := c.limit("max_tokens", o.MaxTokens); err != nil {
 		return nil, err
@@ -78,6 +55,52 @@ func (o *anthropicBody) chat(arrived time.Time) (*Chat, error) {
 		return nil, err
 	}
 	return c, c.finish(o.Model, words{messages: "messages", stop: "stop_sequences", stops: maxStops})
+}
+
+// turns takes over what has been said.
+func (o *anthropicBody) turns(c *Chat) (err error) {
+	if o.System != "" {
+		c.Messages = append(c.Messages, Message{Role: "system", Content: string(o.System)})
+	}
+	for i, m := range o.Messages {
+		switch m.Role {
+		case "user":
+			err = c.addUser(i, m.Content)
+		case "assistant":
+			err = c.addAssistant(i, m.Content)
+		default:
+			err = badField("messages", "role %q is not supported; use user or assistant, and the field system", clip(m.Role))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if n := len(o.Messages); n == 0 {
+		return badField("messages", "must have 1 to %d entries", maxMessages)
+	} else if o.Messages[n-1].Role == "assistant" && !o.counted {
+		return badField("messages", "the last must be the user's; to go on from an answer that has begun is not supported")
+	}
+	return nil
+}
+
+// anthropicThinking says whether a model is to think; how much, models here do
+// not know.
+type anthropicThinking struct {
+	Type   string   `json:"type"`
+	Budget *float64 `json:"budget_tokens"`
+}
+
+func (t *anthropicThinking) think() (*bool, error) {
+	k := checker{}
+	k.int("thinking.budget_tokens", t.Budget, 1, maxTokens)
+	think := t.Type != "disabled"
+	switch t.Type {
+	case "":
+		return nil, k.err()
+	case "enabled", "adaptive", "disabled":
+		return &think, k.err()
+	}
+	return nil, badField("thinking.type", "%q is not supported; use enabled, adaptive or disabled", clip(t.Type))
 }
 
 func (o *anthropicBody) format(id string, _ time.Time) format {

@@ -5,9 +5,13 @@ import (
 	"strconv"
 )
 
-// anthropicFormat writes answers as Anthropic does: named events, and one block
-// of text.
-type anthropicFormat struct{ id, model string }
+// anthropicFormat writes answers as Anthropic does: named events, around blocks of
+// thoughts, text and calls, one after the other.
+type anthropicFormat struct {
+	id, model string
+	open      string // type of the block that is open; "" for none
+	index     int    // of it, or of the next
+}
 
 func (f *anthropicFormat) contentType() string { return "text/event-stream" }
 
@@ -26,20 +30,76 @@ func (f *anthropicFormat) begin(b []byte) []byte {
 	b = f.message(b)
 	b = append(b, `],"stop_reason":null,"stop_sequence":null,"usage":`...)
 	b = appendAnthropicUsage(b, &Result{})
-	b = append(b, "}}\n\nevent: content_block_start\n"...)
-	b = append(b, `data: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}`...)
-	return append(b, "\n\nevent: ping\ndata: {\"type\":\"ping\"}\n\n"...)
+	b = append(b, "}}\n\n"...)
+	return append(b, "event: ping\ndata: {\"type\":\"ping\"}\n\n"...)
 }
 
-func (f *anthropicFormat) token(b []byte, text string) []byte {
-	b = append(b, "event: content_block_delta\ndata: "...)
-	b = append(b, `{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":`...)
-	b = appendString(b, text)
-	return append(b, "}}\n\n"...)
+// event begins an event of the block at hand, up to its own fields.
+func (f *anthropicFormat) event(b []byte, name string) []byte {
+	b = append(append(b, "event: "...), name...)
+	b = append(append(b, "\ndata: {\"type\":\""...), name...)
+	b = append(b, `","index":`...)
+	return strconv.AppendInt(b, int64(f.index), 10)
+}
+
+// start opens a block of a type, with its fields as they are at first.
+func (f *anthropicFormat) start(b []byte, kind string) []byte {
+	f.open = kind
+	b = append(f.event(b, "content_block_start"), `,"content_block":{"type":"`...)
+	return append(append(b, kind...), '"')
+}
+
+const endBlock = "}}\n\n"
+
+// stop closes the block that is open, if one is. Thoughts are signed with nothing:
+// nobody here checks that they come back as they were.
+func (f *anthropicFormat) stop(b []byte) []byte {
+	switch f.open {
+	case "":
+		return b
+	case "thinking":
+		b = append(f.event(b, "content_block_delta"), `,"delta":{"type":"signature_delta","signature":""`+endBlock...)
+	}
+	b = append(f.event(b, "content_block_stop"), "}\n\n"...)
+	f.open = ""
+	f.index++
+	return b
+}
+
+func (f *anthropicFormat) token(b []byte, t Token) []byte {
+	if t.Thought {
+		if f.open != "thinking" {
+			b = append(f.start(f.stop(b), "thinking"), `,"thinking":"","signature":""`+endBlock...)
+		}
+		b = append(f.event(b, "content_block_delta"), `,"delta":{"type":"thinking_delta","thinking":`...)
+		return append(appendString(b, t.Text), endBlock...)
+	}
+	if f.open != "text" {
+		b = f.startText(f.stop(b))
+	}
+	b = append(f.event(b, "content_block_delta"), `,"delta":{"type":"text_delta","text":`...)
+	return append(appendString(b, t.Text), endBlock...)
+}
+
+func (f *anthropicFormat) startText(b []byte) []byte {
+	return append(f.start(b, "text"), `,"text":""`+endBlock...)
 }
 
 func (f *anthropicFormat) end(b []byte, r *Result) []byte {
-	b = append(b, "event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":0}\n\n"...)
+	if f.open == "" && len(r.Calls) == 0 { // clients look for a first block
+		b = f.startText(b)
+	}
+	b = f.stop(b)
+	for i := range r.Calls {
+		c := &r.Calls[i]
+		b = append(f.start(b, "tool_use"), `,"id":`...)
+		b = appendString(b, c.ID)
+		b = appendString(append(b, `,"name":`...), c.Name)
+		b = append(b, `,"input":{}`+endBlock...)
+		b = append(f.event(b, "content_block_delta"), `,"delta":{"type":"input_json_delta","partial_json":`...)
+		b = append(appendString(b, string(c.Arguments)), endBlock...)
+		b = f.stop(b)
+	}
 	b = append(b, "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{"...)
 	b = appendStopReason(b, r)
 	b = append(b, `},"usage":`...)
@@ -53,11 +113,24 @@ func (f *anthropicFormat) fail(b []byte, e *Error) []byte {
 	return append(b, "\n\n"...)
 }
 
-func (f *anthropicFormat) whole(b []byte, text string, r *Result) []byte {
+func (f *anthropicFormat) whole(b []byte, a *whole, r *Result) []byte {
 	b = f.message(b)
-	b = append(b, `{"type":"text","text":`...)
-	b = appendString(b, text)
-	b = append(b, "}],"...)
+	if a.thought.Len() > 0 {
+		b = appendString(append(b, `{"type":"thinking","thinking":`...), a.thought.String())
+		b = append(b, `,"signature":""},`...)
+	}
+	if a.text.Len() > 0 || a.thought.Len() == 0 && len(r.Calls) == 0 {
+		b = appendString(append(b, `{"type":"text","text":`...), a.text.String())
+		b = append(b, "},"...)
+	}
+	for i := range r.Calls {
+		c := &r.Calls[i]
+		b = appendString(append(b, `{"type":"tool_use","id":`...), c.ID)
+		b = appendString(append(b, `,"name":`...), c.Name)
+		b = append(append(b, `,"input":`...), c.Arguments...)
+		b = append(b, "},"...)
+	}
+	b = append(b[:len(b)-1], "],"...) // there is one at least
 	b = appendStopReason(b, r)
 	b = append(b, `,"usage":`...)
 	b = appendAnthropicUsage(b, r)
@@ -66,14 +139,22 @@ func (f *anthropicFormat) whole(b []byte, text string, r *Result) []byte {
 
 func (f *anthropicFormat) refuse(w http.ResponseWriter, err error) { writeAnthropicError(w, err) }
 
-// appendStopReason cannot tell a stop sequence from the model's own end: engines
-// do not.
 func appendStopReason(b []byte, r *Result) []byte {
 	reason := "end_turn"
-	if r.Finish == "length" {
+	switch {
+	case r.Finish == "length":
 		reason = "max_tokens"
+	case r.called():
+		reason = "tool_use"
+	case r.Stop != "":
+		reason = "stop_sequence"
 	}
-	return append(append(b, `"stop_reason":"`...), reason+`","stop_sequence":null`...)
+	b = append(append(b, `"stop_reason":"`...), reason...)
+	b = append(b, `","stop_sequence":`...)
+	if reason != "stop_sequence" {
+		return append(b, "null"...)
+	}
+	return appendString(b, r.Stop)
 }
 
 // appendAnthropicUsage counts as input what had to be read, unlike OpenAI.

@@ -2,6 +2,7 @@ package api
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -11,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -24,12 +26,17 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // script answers by the last message: its words are the tokens.
 type script struct {
-	last  chan *Chat // receives each request, if there is room
-	after error      // ends every answer
-	block bool       // after the first token, until the client is gone
-	gone  chan struct{}
-	// finish is how answers end; "" is "stop".
-	finish string
+	last chan *Chat // receives each request, if there is room
+	// embedded does so for vectors.
+	embedded chan *Embedding
+	after    error // ends every answer
+	block    bool  // after the first token, until the client is gone
+	gone     chan struct{}
+	// finish is how answers end; "" is "stop". Stop is the text that ended them.
+	finish, stop string
+	thought      string // comes first
+	silent       bool   // says nothing
+	calls        []Call // come last
 }
 
 // faults are the models of which no answer comes.
@@ -60,9 +67,17 @@ func (s *script) Chat(ctx context.Context, c *Chat, reply Reply) (Result, error)
 	if text == "" {
 		text = c.Messages[len(c.Messages)-1].Content
 	}
+	if s.thought != "" {
+		if err := reply.Token(Token{Text: s.thought, N: 4, Thought: true, Logprobs: likely(c, s.thought)}); err != nil {
+			return Result{}, err
+		}
+	}
 	words := strings.SplitAfter(text, " ")
+	if s.silent {
+		words = nil
+	}
 	for _, w := range words {
-		if err := reply.Token(Token{Text: w, N: 1}); err != nil {
+		if err := reply.Token(Token{Text: w, N: 1, Logprobs: likely(c, w)}); err != nil {
 			return Result{}, err
 		}
 		if s.block {
@@ -71,27 +86,50 @@ func (s *script) Chat(ctx context.Context, c *Chat, reply Reply) (Result, error)
 			return Result{}, ctx.Err()
 		}
 	}
-	return Result{PromptTokens: 3, CachedTokens: 1, OutputTokens: len(words), Finish: cmp.Or(s.finish, "stop"), TTFT: time.Millisecond, Total: time.Second}, s.after
+	return Result{PromptTokens: 3, CachedTokens: 1, OutputTokens: len(words), Finish: cmp.Or(s.finish, "stop"), Stop: s.stop, Calls: slices.Clone(s.calls), TTFT: time.Millisecond, Total: time.Second}, s.after
 }
 
+// likely says how likely a word was, if that is asked: its first byte a half, the
+// rest of it less. Others might have been capitals.
+func likely(c *Chat, word string) []Logprob {
+	if c.Logprobs == 0 {
+		return nil
+	}
+	list := []Logprob{{Text: []byte(word[:1]), Logprob: -0.5}, {Text: []byte(word[1:]), Logprob: -1e-6}}
+	for i := range list {
+		for k := range c.Logprobs - 1 {
+			list[i].Top = append(list[i].Top, TopLogprob{Text: bytes.ToUpper(list[i].Text), Logprob: -float32(k) - 0.25})
+		}
+	}
+	return list
+}
+
+// Embed makes vectors of a text's length and a half, and scores of its length.
 func (s *script) Embed(_ context.Context, e *Embedding) (Vectors, error) {
+	select {
+	case s.embedded <- e:
+	default:
+	}
 	if err := faults[e.Model.String()]; err != nil {
 		return Vectors{}, err
 	}
-	var v Vectors
+	v := Vectors{Meta: Meta{NodeName: "one"}, Total: time.Second}
 	for _, text := range e.Input {
-		v.Vectors = append(v.Vectors, []float32{float32(len(text)), 0.5})
-		v.PromptTokens += len(text)
+		if v.PromptTokens += len(text); e.Query != "" {
+			v.Vectors = append(v.Vectors, []float32{float32(len(text)) / 8})
+			continue
+		}
+		v.Vectors = append(v.Vectors, []float32{float32(len(text)), 0, -0.5})
 	}
 	return v, nil
 }
 
-// CountTokens counts one a word.
+// CountTokens counts one a word, and one a tool.
 func (s *script) CountTokens(_ context.Context, c *Chat) (int, error) {
 	if err := faults[c.Model.String()]; err != nil {
 		return 0, err
 	}
-	n := 0
+	n := len(c.Tools)
 	for _, m := range c.Messages {
 		n += len(strings.Fields(m.Content))
 	}
@@ -219,7 +257,7 @@ func TestRoutes(t *testing.T) {
 		{"ollama chat", "POST", "/api/chat", good + `,"stream":false}`, 200, `"done":true`},
 		{"ollama latest", "POST", "/api/chat", strings.Replace(good, "omx-demo", "omx-demo:latest", 1) + `,"stream":false}`, 200, `"one two"`},
 		{"ollama stream", "POST", "/api/chat", good + `}`, 200, `"two"},"done":false}`},
-		{"ollama error", "POST", "/api/chat", `{"model":"m"}`, 400, `{"error":"messages`},
+		{"ollama error", "POST", "/api/chat", `{"model":"m"}`, 404, `{"error":"model 'm' not found`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			status, header, body := do(t, tc.method, url+tc.path, tc.body)
@@ -259,7 +297,7 @@ func TestBadBodies(t *testing.T) {
 		{"stop", good + `,"stop":["a","b","c","d","e"]}`, "stop"},
 		{"stop type", good + `,"stop":1}`, "stop"},
 		{"n", good + `,"n":2}`, "n: "},
-		{"tools", good + `,"tools":[{"type":"function"}]}`, "tools"},
+		{"tools", good + `,"tools":[{"type":"function"}]}`, "tools[0].function.name"},
 		{"wrong type", good + `,"stream":"yes"}`, "stream"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -378,12 +416,15 @@ func FuzzAppendString(f *testing.F) {
 
 func TestTokensDoNotAllocate(t *testing.T) {
 	for _, f := range []format{
-		&openAIFormat{id: "id", model: "m"}, &completionFormat{openAIFormat{id: "id", model: "m"}}, &anthropicFormat{id: "id", model: "m"},
+		&openAIFormat{id: "id", model: "m"}, &completionFormat{openAIFormat: openAIFormat{id: "id", model: "m"}}, &anthropicFormat{id: "id", model: "m"},
 		&responseFormat{id: "id", text: make([]byte, 0, 4096)}, &ollamaFormat{model: "m"}, &ollamaFormat{model: "m", generate: true},
 	} {
 		b := make([]byte, 0, 1024)
-		if n := testing.AllocsPerRun(100, func() { b = f.token(b[:0], "token \"x\"\n") }); n != 0 {
-			t.Errorf("%T allocates %v times a token", f, n)
+		for _, thought := range []bool{true, false} {
+			said := Token{Text: "token \"x\"\n", N: 1, Thought: thought}
+			if n := testing.AllocsPerRun(100, func() { b = f.token(b[:0], said) }); n != 0 {
+				t.Errorf("%T allocates %v times a token (a thought: %v)", f, n, thought)
+			}
 		}
 	}
 }

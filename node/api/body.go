@@ -127,29 +127,39 @@ func (c *Chat) finish(model string, w words) (err error) {
 		}
 	}
 	size := len(c.Raw)
+	for _, t := range c.Tools {
+		size += len(t)
+	}
 	for i, m := range c.Messages {
 		switch m.Role {
-		case "system", "user", "assistant":
+		case "system", "user", "assistant", "tool":
 		case "developer":
 			c.Messages[i].Role = "system"
 		default:
-			return badField(w.messages, "role %q is not supported; use system, user or assistant", clip(m.Role))
+			return badField(w.messages, "role %q is not supported; use system, user, assistant or tool", clip(m.Role))
 		}
-		size += len(m.Role) + len(m.Content)
+		size += len(m.Role) + len(m.Content) + len(m.Thinking)
+		for k := range m.Calls {
+			size += len(m.Calls[k].Name) + len(m.Calls[k].Arguments)
+		}
 	}
+	c.nameResults()
 	c.EstimatedPromptTokens = size/4 + 4*len(c.Messages)
 	return nil
 }
+
+// latest is the tag that Ollama's clients put to names without one.
+const latest = ":latest"
 
 // modelID is the model of a name in a body.
 func modelID(name string) (catalog.ModelID, error) {
 	if name == "" {
 		return catalog.ModelID{}, badField("model", "is missing; GET /v1/models lists those there are")
 	}
-	id, err := catalog.ParseModelID(name)
+	id, err := catalog.ParseModelID(strings.TrimSuffix(name, latest))
 	if err != nil {
 		// No such name can be served; clients expect what they get for any other unknown model.
-		return id, &Error{Status: http.StatusNotFound, Code: "model_not_found", Param: "model", Message: "there is no such model: " + err.Error()}
+		return id, &Error{Status: http.StatusNotFound, Code: codeNoModel, Param: "model", Message: "there is no such model: " + err.Error()}
 	}
 	return id, nil
 }
@@ -179,6 +189,9 @@ func isSet(m json.RawMessage) bool {
 	}
 	return true
 }
+
+// isObject tells of a field that is an object, if it is there.
+func isObject(m json.RawMessage) bool { return len(m) == 0 || m[0] == '{' || string(m) == "null" }
 
 func clip(s string) string {
 	if len(s) > 32 {

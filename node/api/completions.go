@@ -16,6 +16,8 @@ type completion struct {
 	Echo   json.RawMessage `json:"echo"`
 	Suffix json.RawMessage `json:"suffix"`
 	BestOf *float64        `json:"best_of"`
+	// Logprobs is how many likely tokens to tell beside each.
+	Logprobs *float64 `json:"logprobs"`
 }
 
 // onePrompt reads a prompt: a string, or a list of one.
@@ -47,6 +49,9 @@ func (o *completion) chat(arrived time.Time) (*Chat, error) {
 		return nil, err
 	}
 	c := &Chat{Raw: string(o.Prompt), Arrived: arrived}
+	if err := c.likeliest(o.Logprobs != nil, "logprobs", o.Logprobs); err != nil {
+		return nil, err
+	}
 	if err := o.into(c, "prompt"); err != nil {
 		return nil, err
 	}
@@ -57,37 +62,48 @@ func (o *completion) chat(arrived time.Time) (*Chat, error) {
 }
 
 func (o *completion) format(id string, arrived time.Time) format {
-	return &completionFormat{openAIFormat{id: "cmpl-" + id, model: o.Model, created: arrived.Unix(), usage: o.StreamOptions.IncludeUsage}}
+	return &completionFormat{openAIFormat: openAIFormat{id: "cmpl-" + id, model: o.Model, created: arrived.Unix(),
+		usage: o.StreamOptions.IncludeUsage, logprobs: o.Logprobs != nil}}
 }
 
 // completionFormat writes answers as OpenAI's completions do.
-type completionFormat struct{ openAIFormat }
+type completionFormat struct {
+	openAIFormat
+	offset int // characters of the text so far
+}
 
 const completionObject = "text_completion"
 
 func (f *completionFormat) begin(b []byte) []byte { return b }
 
-func (f *completionFormat) choice(b []byte, text string) []byte {
+func (f *completionFormat) choice(b []byte, text string, logprobs []Logprob) []byte {
 	b = f.object(b, completionObject)
 	b = append(b, `,"choices":[{"index":0,"text":`...)
-	b = appendString(b, text)
-	return append(b, `,"logprobs":null,"finish_reason":`...)
+	b = append(appendString(b, text), `,"logprobs":`...)
+	if f.logprobs {
+		b, f.offset = appendLegacyLogprobs(b, logprobs, f.offset)
+	} else {
+		b = append(b, "null"...)
+	}
+	return append(b, `,"finish_reason":`...)
 }
 
-func (f *completionFormat) token(b []byte, text string) []byte {
-	b = f.choice(append(b, "data: "...), text)
+// token takes thoughts as the text they are: a model that goes on from a text has
+// no other place for them.
+func (f *completionFormat) token(b []byte, t Token) []byte {
+	b = f.choice(append(b, "data: "...), t.Text, t.Logprobs)
 	return append(b, "null}]}\n\n"...)
 }
 
 func (f *completionFormat) end(b []byte, r *Result) []byte {
-	b = f.choice(append(b, "data: "...), "")
+	b = f.choice(append(b, "data: "...), "", nil)
 	b = appendString(b, r.Finish)
 	b = append(b, "}]}\n\n"...)
 	return f.done(b, r, completionObject)
 }
 
-func (f *completionFormat) whole(b []byte, text string, r *Result) []byte {
-	b = f.choice(b, text)
+func (f *completionFormat) whole(b []byte, a *whole, r *Result) []byte {
+	b = f.choice(b, a.thought.String()+a.text.String(), a.logprobs)
 	b = appendString(b, r.Finish)
 	b = append(b, `}],"usage":`...)
 	b = appendUsage(b, r)

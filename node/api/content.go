@@ -7,8 +7,8 @@ import (
 )
 
 // textOf reads the content of a field: a string, a list of parts, or null. Parts
-// of the types in text are joined, those in skip left out, others refused.
-func textOf(b []byte, field string, text, skip []string) (string, error) {
+// of the types in text are joined, others refused.
+func textOf(b []byte, field string, text []string) (string, error) {
 	if string(b) == "null" {
 		return "", nil
 	}
@@ -25,29 +25,25 @@ func textOf(b []byte, field string, text, skip []string) (string, error) {
 	}
 	var joined strings.Builder
 	for _, p := range parts {
-		switch {
-		case slices.Contains(text, p.Type):
-			joined.WriteString(p.Text)
-		case !slices.Contains(skip, p.Type):
+		if !slices.Contains(text, p.Type) {
 			return "", badField(field, "content of type %q is not supported; send %s", clip(p.Type), text[0])
 		}
+		joined.WriteString(p.Text)
 	}
 	return joined.String(), nil
 }
 
 var (
 	chatParts      = []string{"text"}
-	responseParts  = []string{"input_text", "output_text", "text"}
+	responseParts  = []string{"input_text", "output_text", "text", "reasoning_text"}
 	anthropicParts = []string{"text"}
-	// A model's thoughts of earlier turns; none are given back to it.
-	anthropicThoughts = []string{"thinking", "redacted_thinking"}
 )
 
 // textContent is the content of a message of chat completions.
 type textContent string
 
 func (t *textContent) UnmarshalJSON(b []byte) error {
-	s, err := textOf(b, "messages", chatParts, nil)
+	s, err := textOf(b, "messages", chatParts)
 	*t = textContent(s)
 	return err
 }

@@ -42,7 +42,7 @@ func fuzzBody(f *testing.F, name string, extra ...string) {
 		if c.Format != nil && !json.Valid(c.Format) {
 			t.Errorf("%s has the format %s", b, c.Format)
 		}
-		if whole := o.format("id", time.Time{}).whole(nil, "text", &Result{Finish: "stop"}); !json.Valid(whole) {
+		if whole := o.format("id", time.Time{}).whole(nil, wholeOf("text"), &Result{Finish: "stop"}); !json.Valid(whole) {
 			t.Errorf("%s is answered with %s", b, whole)
 		}
 	})
@@ -70,4 +70,10 @@ func FuzzOllamaChat(f *testing.F) {
 
 func FuzzOllamaGenerate(f *testing.F) {
 	fuzzBody(f, "ollama generate", `"raw":true`, `"system":"x","format":"json"`)
+}
+
+func wholeOf(text string) *whole {
+	var a whole
+	a.text.WriteString(text)
+	return &a
 }

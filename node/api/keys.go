@@ -59,7 +59,7 @@ func (s *Server) ask(r *http.Request, c *Chat) error {
 	}
 	limit := int32(mostPriority)
 	if k != nil {
-		if !k.Allows(c.Model) {
+		if !k.Allows(c.Model) && !allowsLatest(k, c.Model) {
 			return &Error{Status: http.StatusForbidden, Code: "model_not_allowed", Param: "model", Message: fmt.Sprintf("the key of %s does not allow model %s", k.Tenant, c.Model)}
 		}
 		c.Tenant, c.Class, c.Priority, limit = k.Tenant, k.Class, k.Priority, k.Priority
@@ -87,6 +87,12 @@ func (s *Server) ask(r *http.Request, c *Chat) error {
 	return nil
 }
 
+// allowsLatest tells of a key that names the model with its tag, as lists may.
+func allowsLatest(k *keys.Key, m catalog.ModelID) bool {
+	id, err := catalog.ParseModelID(m.String() + latest)
+	return err == nil && k.Allows(id)
+}
+
 // mayOperate tells whether a request may change what the node does: where keys
 // are asked for, with an admin's; else from the node's own machine.
 func (s *Server) mayOperate(r *http.Request) error {
@@ -97,7 +103,7 @@ func (s *Server) mayOperate(r *http.Request) error {
 	case k != nil && !k.Admin:
 		return &Error{Status: http.StatusForbidden, Code: "not_admin", Message: fmt.Sprintf("the key of %s may not change what the node does; make one that may with: omx keys add NAME --admin", k.Tenant)}
 	case k == nil && !isLocal(r.RemoteAddr):
-		return &Error{Status: http.StatusForbidden, Code: "local_only", Message: "without keys, policies are changed from the node's own machine only; see: omx keys"}
+		return &Error{Status: http.StatusForbidden, Code: "local_only", Message: "without keys, a node is changed from its own machine only; see: omx keys"}
 	}
 	return nil
 }

@@ -2,19 +2,21 @@ package api
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
-	"strconv"
-	"strings"
 	"time"
 )
 
 // ollamaBody are the fields that Ollama's chat and generate share.
 type ollamaBody struct {
-	Model   string          `json:"model"`
-	Stream  *bool           `json:"stream"`
-	Format  json.RawMessage `json:"format"`
-	Think   json.RawMessage `json:"think"` // true, or how much
-	Options struct {
+	Model       string          `json:"model"`
+	Stream      *bool           `json:"stream"`
+	Format      json.RawMessage `json:"format"`
+	Think       json.RawMessage `json:"think"` // true, or how much
+	KeepAlive   keepAlive       `json:"keep_alive"`
+	Logprobs    bool            `json:"logprobs"`
+	TopLogprobs *float64        `json:"top_logprobs"`
+	Options     struct {
 		sampling
 		NumPredict *float64 `json:"num_predict"`
 		TypicalP   *float64 `json:"typical_p"`
@@ -25,40 +27,79 @@ type ollamaBody struct {
 // ollamaChat is the body of POST /api/chat as far as it is used.
 type ollamaChat struct {
 	ollamaBody
-	Messages []struct {
-		Role    string          `json:"role"`
-		Content string          `json:"content"`
-		Images  json.RawMessage `json:"images"`
-	} `json:"messages"`
-	Tools json.RawMessage `json:"tools"`
+	Messages []ollamaMessage `json:"messages"`
+	Tools    openAITools     `json:"tools"`
+}
+
+type ollamaMessage struct {
+	Role      string          `json:"role"`
+	Content   string          `json:"content"`
+	Thinking  string          `json:"thinking"`
+	Images    json.RawMessage `json:"images"`
+	ToolCalls []struct {
+		ID       string `json:"id"`
+		Function struct {
+			Name      string          `json:"name"`
+			Arguments json.RawMessage `json:"arguments"` // an object
+		} `json:"function"`
+	} `json:"tool_calls"`
+	ToolName   string `json:"tool_name"`
+	ToolCallID string `json:"tool_call_id"`
 }
 
 func (o *ollamaChat) chat(arrived time.Time) (*Chat, error) {
-	if err := refuseSet(unsupported{"tools", isSet(o.Tools)}); err != nil {
+	c := &Chat{Arrived: arrived}
+	for i := range o.Messages {
+		m, err := o.Messages[i].message(i)
+		if err != nil {
+			return nil, err
+		}
+		c.Messages = append(c.Messages, m)
+	}
+	if err := o.Tools.into(c); err != nil {
 		return nil, err
 	}
-	c := &Chat{Arrived: arrived}
-	for _, m := range o.Messages {
-		if isSet(m.Images) {
-			return nil, badField("messages", "images are not supported by this node")
-		}
-		c.Messages = append(c.Messages, Message{Role: m.Role, Content: m.Content})
-	}
 	return c, o.into(c, "messages")
+}
+
+// message is the turn of an index, in the form that all shapes share.
+func (o *ollamaMessage) message(i int) (m Message, err error) {
+	m = Message{Role: o.Role, Content: o.Content, Thinking: o.Thinking, CallID: o.ToolCallID, Name: o.ToolName}
+	if isSet(o.Images) {
+		return m, badField(fmt.Sprintf("messages[%d].images", i), "images are not supported by this node")
+	}
+	for k := range o.ToolCalls {
+		at := fmt.Sprintf("messages[%d].tool_calls[%d].function", i, k)
+		t := &o.ToolCalls[k]
+		call := Call{ID: t.ID, Name: t.Function.Name}
+		if call.Arguments, err = argumentsIn(at+".arguments", t.Function.Arguments); err != nil {
+			return m, err
+		}
+		if m.Calls, err = addCall(m.Calls, at, call); err != nil {
+			return m, err
+		}
+	}
+	return m, nil
 }
 
 // into takes over the shared fields. What is gone on from is in the field of
 // that name.
 func (o *ollamaBody) into(c *Chat, messages string) error {
 	opt := &o.Options
-	err := refuseSet(unsupported{"think", isSet(o.Think)}, unsupported{"options.typical_p", opt.TypicalP != nil && *opt.TypicalP != 1})
+	err := refuseSet(unsupported{"options.typical_p", opt.TypicalP != nil && *opt.TypicalP != 1})
 	if err != nil {
 		return err
 	}
 	if c.Format, err = o.form(); err != nil {
 		return err
 	}
-	c.Stream, c.Stop = o.Stream == nil || *o.Stream, opt.Stop
+	if c.Think, err = o.think(); err != nil {
+		return err
+	}
+	if err := c.likeliest(o.Logprobs, "top_logprobs", o.TopLogprobs); err != nil {
+		return err
+	}
+	c.Stream, c.Stop, c.KeepAlive = o.Stream == nil || *o.Stream, opt.Stop, o.KeepAlive.time
 	if p := opt.NumPredict; p != nil && *p != -1 && *p != -2 { // those: until the model ends, or its context
 		if err := c.limit("options.num_predict", p); err != nil {
 			return err
@@ -73,11 +114,23 @@ func (o *ollamaBody) into(c *Chat, messages string) error {
 	if c.RepeatLast != nil && *c.RepeatLast == 0 { // of no tokens at all
 		c.RepeatLast, c.RepeatPenalty, c.PresencePenalty, c.FrequencyPenalty = nil, nil, nil, nil
 	}
-	return c.finish(o.model(), words{messages: messages, stop: "options.stop", stops: maxStops})
+	return c.finish(o.Model, words{messages: messages, stop: "options.stop", stops: maxStops})
 }
 
-// model is the name without the tag that Ollama puts to names without one.
-func (o *ollamaBody) model() string { return strings.TrimSuffix(o.Model, ":latest") }
+// think is whether the model is to think; how much, models here do not know.
+func (o *ollamaBody) think() (*bool, error) {
+	think := false
+	switch string(o.Think) {
+	case "", "null", `""`:
+		return nil, nil
+	case "false":
+	case "true", `"low"`, `"medium"`, `"high"`:
+		think = true
+	default:
+		return nil, badField("think", `must be true, false, "low", "medium" or "high"`)
+	}
+	return &think, nil
+}
 
 // form is the answer's form: "json" or a schema.
 func (o *ollamaBody) form() (json.RawMessage, error) {
@@ -92,72 +145,32 @@ func (o *ollamaBody) form() (json.RawMessage, error) {
 	return nil, badField("format", `must be "json" or a JSON schema`)
 }
 
-func (o *ollamaChat) format(string, time.Time) format { return &ollamaFormat{model: o.Model} }
-
-// ollamaFormat writes answers as Ollama does: a JSON object a line.
-type ollamaFormat struct {
-	model    string
-	generate bool // by POST /api/generate: text instead of a message
+func (o *ollamaChat) format(string, time.Time) format {
+	return &ollamaFormat{model: o.Model, logprobs: o.Logprobs}
 }
 
-func (f *ollamaFormat) contentType() string { return "application/x-ndjson" }
+// ollamaChat answers POST /api/chat. Without messages a client wants the model
+// loaded, or unloaded.
+func (s *Server) ollamaChat(w http.ResponseWriter, r *http.Request) {
+	var o ollamaChat
+	s.serveOllama(w, r, &o, &o.ollamaBody, func() bool { return len(o.Messages) > 0 })
+}
 
-func (f *ollamaFormat) begin(b []byte) []byte { return b }
+// ollamaGenerate answers POST /api/generate; without a prompt, as chat does.
+func (s *Server) ollamaGenerate(w http.ResponseWriter, r *http.Request) {
+	var o ollamaGenerate
+	s.serveOllama(w, r, &o, &o.ollamaBody, func() bool { return o.Prompt != "" })
+}
 
-// message begins a line with a piece of the answer.
-func (f *ollamaFormat) message(b []byte, text string) []byte {
-	b = append(b, `{"model":`...)
-	b = appendString(b, f.model)
-	b = append(b, `,"created_at":"`...)
-	b = time.Now().UTC().AppendFormat(b, time.RFC3339Nano)
-	if f.generate {
-		return appendString(append(b, `","response":`...), text)
+func (s *Server) serveOllama(w http.ResponseWriter, r *http.Request, b body, shared *ollamaBody, asks func() bool) {
+	arrived := time.Now()
+	err := readBody(w, r, b)
+	if err == nil && asks() {
+		err = s.serveBody(w, r, b, arrived)
+	} else if err == nil {
+		err = s.preload(w, r, shared, b.format("", arrived).(*ollamaFormat))
 	}
-	b = append(b, `","message":{"role":"assistant","content":`...)
-	b = appendString(b, text)
-	return append(b, '}')
-}
-
-func (f *ollamaFormat) token(b []byte, text string) []byte {
-	return append(f.message(b, text), `,"done":false}`+"\n"...)
-}
-
-func (f *ollamaFormat) end(b []byte, r *Result) []byte { return f.whole(b, "", r) }
-
-func (f *ollamaFormat) whole(b []byte, text string, r *Result) []byte {
-	b = f.message(b, text)
-	b = append(b, `,"done":true,"done_reason":`...)
-	b = appendString(b, r.Finish)
-	for _, n := range []struct {
-		name  string
-		value int64
-	}{
-		{"total_duration", int64(r.Total)},
-		{"load_duration", 0},
-		{"prompt_eval_count", int64(r.PromptTokens)},
-		{"prompt_eval_duration", int64(max(0, r.TTFT-r.QueueWait))},
-		{"eval_count", int64(r.OutputTokens)},
-		{"eval_duration", int64(max(0, r.Total-r.TTFT))},
-	} {
-		b = append(b, `,"`+n.name+`":`...)
-		b = strconv.AppendInt(b, n.value, 10)
+	if err != nil {
+		writeOllamaError(w, err)
 	}
-	return append(b, "}\n"...)
-}
-
-func (f *ollamaFormat) fail(b []byte, e *Error) []byte {
-	return append(appendOllamaError(b, e), '\n')
-}
-
-func (f *ollamaFormat) refuse(w http.ResponseWriter, err error) { writeOllamaError(w, err) }
-
-func appendOllamaError(b []byte, e *Error) []byte {
-	b = append(b, `{"error":`...)
-	b = appendString(b, e.Message)
-	return append(b, '}')
-}
-
-func writeOllamaError(w http.ResponseWriter, err error) {
-	e := asError(err)
-	writeJSON(w, e, append(appendOllamaError(nil, e), '\n'))
 }

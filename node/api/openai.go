@@ -2,8 +2,7 @@ package api
 
 import (
 	"encoding/json"
-	"net/http"
-	"strconv"
+	"fmt"
 	"time"
 )
 
@@ -19,7 +18,6 @@ type openAIBody struct {
 	Stop           stops           `json:"stop"`
 	N              *float64        `json:"n"`
 	LogitBias      json.RawMessage `json:"logit_bias"`
-	Logprobs       json.RawMessage `json:"logprobs"`
 	ResponseFormat schemaFormat    `json:"response_format"`
 }
 
@@ -28,22 +26,57 @@ type openAIChat struct {
 	openAIBody
 	Messages            []openAIMessage `json:"messages"`
 	MaxCompletionTokens *float64        `json:"max_completion_tokens"`
-	Tools               json.RawMessage `json:"tools"`
-	Functions           json.RawMessage `json:"functions"`
+	Tools               openAITools     `json:"tools"`
+	ToolChoice          toolChoice      `json:"tool_choice"`
+	Parallel            *bool           `json:"parallel_tool_calls"`
+	Functions           json.RawMessage `json:"functions"`     // what tools were before
+	FunctionCall        json.RawMessage `json:"function_call"` // and their choice
+	Logprobs            bool            `json:"logprobs"`
+	TopLogprobs         *float64        `json:"top_logprobs"`
+	Effort              string          `json:"reasoning_effort"`
+	Modalities          []string        `json:"modalities"`
+	Audio               json.RawMessage `json:"audio"`
+	WebSearch           json.RawMessage `json:"web_search_options"`
 }
 
 type openAIMessage struct {
-	Role    string      `json:"role"`
-	Content textContent `json:"content"`
+	Role         string          `json:"role"`
+	Content      textContent     `json:"content"`
+	Reasoning    string          `json:"reasoning_content"`
+	ToolCalls    openAICalls     `json:"tool_calls"`
+	ToolCallID   string          `json:"tool_call_id"`
+	FunctionCall json.RawMessage `json:"function_call"`
 }
 
 func (o *openAIChat) chat(arrived time.Time) (*Chat, error) {
-	if err := refuseSet(unsupported{"tools", isSet(o.Tools)}, unsupported{"functions", isSet(o.Functions)}); err != nil {
+	err := refuseSet(unsupported{"functions", isSet(o.Functions)}, unsupported{"function_call", isSet(o.FunctionCall)},
+		unsupported{"modalities", len(o.Modalities) > 1 || len(o.Modalities) == 1 && o.Modalities[0] != "text"},
+		unsupported{"audio", isSet(o.Audio)}, unsupported{"web_search_options", isSet(o.WebSearch)})
+	if err != nil {
 		return nil, err
 	}
 	c := &Chat{Arrived: arrived}
-	for _, m := range o.Messages {
-		c.Messages = append(c.Messages, Message{Role: m.Role, Content: string(m.Content)})
+	for i := range o.Messages {
+		m, err := o.Messages[i].message(i)
+		if err != nil {
+			return nil, err
+		}
+		c.Messages = append(c.Messages, m)
+	}
+	if err := o.Tools.into(c); err != nil {
+		return nil, err
+	}
+	if err := c.choose(string(o.ToolChoice), o.Parallel != nil && !*o.Parallel); err != nil {
+		return nil, err
+	}
+	if c.Think, err = effort("reasoning_effort", o.Effort); err != nil {
+		return nil, err
+	}
+	if err := c.likeliest(o.Logprobs, "top_logprobs", o.TopLogprobs); err != nil {
+		return nil, err
+	}
+	if o.TopLogprobs != nil && !o.Logprobs && *o.TopLogprobs > 0 {
+		return nil, badField("top_logprobs", "needs logprobs to be true")
 	}
 	if err := o.into(c, "messages"); err != nil {
 		return nil, err
@@ -51,11 +84,45 @@ func (o *openAIChat) chat(arrived time.Time) (*Chat, error) {
 	return c, c.limit("max_completion_tokens", o.MaxCompletionTokens) // the newer name of max_tokens
 }
 
+// message is the turn of an index, in the form that all shapes share.
+func (o *openAIMessage) message(i int) (m Message, err error) {
+	m = Message{Role: o.Role, Content: string(o.Content), Thinking: o.Reasoning, CallID: o.ToolCallID}
+	if len(o.ToolCalls) == 0 && o.Role != "tool" && o.FunctionCall == nil {
+		return m, nil // most are: no place to name
+	}
+	at := fmt.Sprintf("messages[%d]", i)
+	switch {
+	case isSet(o.FunctionCall):
+		return m, badField(at+".function_call", "is not supported; send tool_calls")
+	case len(o.ToolCalls) > 0 && o.Role != "assistant":
+		return m, badField(at+".tool_calls", "only turns of role assistant have calls")
+	case o.Role == "tool" && (o.ToolCallID == "" || len(o.ToolCallID) > maxCallID):
+		return m, badField(at+".tool_call_id", "a turn of role tool must say which call it answers, in 1 to %d bytes", maxCallID)
+	}
+	m.Calls, err = o.ToolCalls.calls(at)
+	return m, err
+}
+
+// effort is whether a model is to think, by how much OpenAI's APIs say it should;
+// models here think or do not.
+func effort(name, said string) (*bool, error) {
+	think := true
+	switch said {
+	case "":
+		return nil, nil
+	case "none", "minimal":
+		think = false
+	case "low", "medium", "high", "xhigh":
+	default:
+		return nil, badField(name, "%q is not supported; use none, low, medium or high", clip(said))
+	}
+	return &think, nil
+}
+
 // into takes over the shared fields. What is gone on from is in the field of
 // that name.
 func (o *openAIBody) into(c *Chat, messages string) error {
-	err := refuseSet(unsupported{"logit_bias", isSet(o.LogitBias)}, unsupported{"logprobs", isSet(o.Logprobs)},
-		unsupported{"n", o.N != nil && *o.N != 1})
+	err := refuseSet(unsupported{"logit_bias", isSet(o.LogitBias)}, unsupported{"n", o.N != nil && *o.N != 1})
 	if err != nil {
 		return err
 	}
@@ -73,123 +140,5 @@ func (o *openAIBody) into(c *Chat, messages string) error {
 }
 
 func (o *openAIChat) format(id string, arrived time.Time) format {
-	return &openAIFormat{id: "chatcmpl-" + id, model: o.Model, created: arrived.Unix(), usage: o.StreamOptions.IncludeUsage}
-}
-
-// openAIFormat writes answers as OpenAI's chat completions do.
-type openAIFormat struct {
-	id, model string
-	created   int64
-	usage     bool // a last chunk with the usage is wanted
-}
-
-func (f *openAIFormat) contentType() string { return "text/event-stream" }
-
-// object begins what is sent, up to the choices.
-func (f *openAIFormat) object(b []byte, kind string) []byte {
-	b = append(b, `{"id":`...)
-	b = appendString(b, f.id)
-	b = append(b, `,"object":"`...)
-	b = append(b, kind...)
-	b = append(b, `","created":`...)
-	b = strconv.AppendInt(b, f.created, 10)
-	b = append(b, `,"model":`...)
-	return appendString(b, f.model)
-}
-
-// head begins a chunk up to the choice's delta.
-func (f *openAIFormat) head(b []byte) []byte {
-	return f.object(append(b, "data: "...), "chat.completion.chunk")
-}
-
-func (f *openAIFormat) begin(b []byte) []byte {
-	b = f.head(b)
-	return append(b, `,"choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}`+"\n\n"...)
-}
-
-func (f *openAIFormat) token(b []byte, text string) []byte {
-	b = f.head(b)
-	b = append(b, `,"choices":[{"index":0,"delta":{"content":`...)
-	b = appendString(b, text)
-	return append(b, `},"finish_reason":null}]}`+"\n\n"...)
-}
-
-func (f *openAIFormat) end(b []byte, r *Result) []byte {
-	b = f.head(b)
-	b = append(b, `,"choices":[{"index":0,"delta":{},"finish_reason":`...)
-	b = appendString(b, r.Finish)
-	b = append(b, "}]}\n\n"...)
-	return f.done(b, r, "chat.completion.chunk")
-}
-
-// done ends a stream of chunks.
-func (f *openAIFormat) done(b []byte, r *Result, kind string) []byte {
-	if f.usage {
-		b = f.object(append(b, "data: "...), kind)
-		b = append(b, `,"choices":[],"usage":`...)
-		b = appendUsage(b, r)
-		b = append(b, "}\n\n"...)
-	}
-	return append(b, "data: [DONE]\n\n"...)
-}
-
-func (f *openAIFormat) fail(b []byte, e *Error) []byte {
-	b = append(b, "data: "...)
-	b = appendOpenAIError(b, e)
-	return append(b, "\n\n"...)
-}
-
-func (f *openAIFormat) whole(b []byte, text string, r *Result) []byte {
-	b = f.object(b, "chat.completion")
-	b = append(b, `,"choices":[{"index":0,"message":{"role":"assistant","content":`...)
-	b = appendString(b, text)
-	b = append(b, `,"refusal":null},"logprobs":null,"finish_reason":`...)
-	b = appendString(b, r.Finish)
-	b = append(b, `}],"usage":`...)
-	b = appendUsage(b, r)
-	return append(b, "}\n"...)
-}
-
-func (f *openAIFormat) refuse(w http.ResponseWriter, err error) { writeOpenAIError(w, err) }
-
-func appendUsage(b []byte, r *Result) []byte {
-	b = append(b, `{"prompt_tokens":`...)
-	b = strconv.AppendInt(b, int64(r.PromptTokens), 10)
-	b = append(b, `,"completion_tokens":`...)
-	b = strconv.AppendInt(b, int64(r.OutputTokens), 10)
-	b = append(b, `,"total_tokens":`...)
-	b = strconv.AppendInt(b, int64(r.PromptTokens+r.OutputTokens), 10)
-	b = append(b, `,"prompt_tokens_details":{"cached_tokens":`...)
-	b = strconv.AppendInt(b, int64(r.CachedTokens), 10)
-	return append(b, "}}"...)
-}
-
-func appendOpenAIError(b []byte, e *Error) []byte {
-	kind := "invalid_request_error"
-	switch {
-	case e.Status == http.StatusTooManyRequests:
-		kind = "rate_limit_error"
-	case e.Status >= 500:
-		kind = "server_error"
-	}
-	b = append(b, `{"error":{"message":`...)
-	b = appendString(b, e.Message)
-	b = append(b, `,"type":"`+kind+`","param":`...)
-	b = appendParam(b, e)
-	b = append(b, `,"code":`...)
-	b = appendString(b, e.Code)
-	return append(b, "}}"...)
-}
-
-// appendParam is the field at fault, or null.
-func appendParam(b []byte, e *Error) []byte {
-	if e.Param == "" {
-		return append(b, "null"...)
-	}
-	return appendString(b, e.Param)
-}
-
-func writeOpenAIError(w http.ResponseWriter, err error) {
-	e := asError(err)
-	writeJSON(w, e, append(appendOpenAIError(nil, e), '\n'))
+	return &openAIFormat{id: "chatcmpl-" + id, model: o.Model, created: arrived.Unix(), usage: o.StreamOptions.IncludeUsage, logprobs: o.Logprobs}
 }

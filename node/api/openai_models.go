@@ -1,6 +1,9 @@
 package api
 
-import "net/http"
+import (
+	"net/http"
+	"strconv"
+)
 
 func (s *Server) openAIModels(w http.ResponseWriter, r *http.Request) {
 	b := []byte(`{"object":"list","data":[`)
@@ -14,17 +17,22 @@ func (s *Server) openAIModels(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) openAIModel(w http.ResponseWriter, r *http.Request) {
-	for _, m := range s.inspect.Models() {
-		if m.ID == r.PathValue("model") {
-			writeJSON(w, nil, append(appendOpenAIModel(nil, &m), '\n'))
-			return
-		}
+	m := find(s.inspect, r.PathValue("model"))
+	if m == nil {
+		writeOpenAIError(w, &Error{Status: http.StatusNotFound, Code: codeNoModel, Param: "model", Message: "there is no such model; GET /v1/models lists those there are"})
+		return
 	}
-	writeOpenAIError(w, &Error{Status: http.StatusNotFound, Code: "model_not_found", Param: "model", Message: "there is no such model; GET /v1/models lists those there are"})
+	writeJSON(w, nil, append(appendOpenAIModel(nil, m), '\n'))
 }
 
 func appendOpenAIModel(b []byte, m *ModelView) []byte {
+	created := int64(0)
+	if m.Modified != nil {
+		created = m.Modified.Unix()
+	}
 	b = append(b, `{"id":`...)
 	b = appendString(b, m.ID)
-	return append(b, `,"object":"model","created":0,"owned_by":"omx"}`...)
+	b = append(b, `,"object":"model","created":`...)
+	b = strconv.AppendInt(b, created, 10)
+	return append(b, `,"owned_by":"omx"}`...)
 }

@@ -2,6 +2,8 @@ package api
 
 import (
 	"encoding/json"
+	"fmt"
+	"slices"
 	"time"
 )
 
@@ -17,62 +19,31 @@ type response struct {
 	Text struct {
 		Format schemaFormat `json:"format"`
 	} `json:"text"`
+	Reasoning struct {
+		Effort string `json:"effort"`
+	} `json:"reasoning"`
 	Previous     json.RawMessage `json:"previous_response_id"`
 	Conversation json.RawMessage `json:"conversation"`
 	Prompt       json.RawMessage `json:"prompt"`
 	Background   bool            `json:"background"`
-	Tools        json.RawMessage `json:"tools"`
+	Tools        []responseTool  `json:"tools"`
+	ToolChoice   toolChoice      `json:"tool_choice"`
+	Parallel     *bool           `json:"parallel_tool_calls"`
+	MaxToolCalls json.RawMessage `json:"max_tool_calls"` // of tools that OpenAI runs
+	Include      []string        `json:"include"`
 	TopLogprobs  *float64        `json:"top_logprobs"`
 }
 
-// responseInput reads the input: a text of the user, or a list of items.
-type responseInput []Message
-
-func (in *responseInput) UnmarshalJSON(b []byte) error {
-	*in = nil // a field that comes twice counts once
-	var text string
-	if json.Unmarshal(b, &text) == nil { // null is "", which is refused later
-		if text != "" {
-			*in = responseInput{{Role: "user", Content: text}}
-		}
-		return nil
-	}
-	var items []struct {
-		Type    string       `json:"type"`
-		Role    string       `json:"role"`
-		Content responseText `json:"content"`
-	}
-	if err := json.Unmarshal(b, &items); err != nil {
-		if e, ok := err.(*Error); ok {
-			return e
-		}
-		return badField("input", "must be text or a list of messages")
-	}
-	for _, i := range items {
-		switch i.Type {
-		case "", "message":
-			*in = append(*in, Message{Role: i.Role, Content: string(i.Content)})
-		case "reasoning": // a model's thoughts of earlier turns are not given back to it
-		default:
-			return badField("input", "an item of type %q is not supported; send messages", clip(i.Type))
-		}
-	}
-	return nil
-}
-
-type responseText string
-
-func (t *responseText) UnmarshalJSON(b []byte) error {
-	s, err := textOf(b, "input", responseParts, []string{"reasoning_text"})
-	*t = responseText(s)
-	return err
+// responseTool is a function, or one of the tools that OpenAI runs.
+type responseTool struct {
+	Type string `json:"type"`
+	function
 }
 
 func (o *response) chat(arrived time.Time) (*Chat, error) {
 	err := refuseSet(
 		unsupported{"previous_response_id", isSet(o.Previous)}, unsupported{"conversation", isSet(o.Conversation)},
-		unsupported{"prompt", isSet(o.Prompt)}, unsupported{"background", o.Background}, unsupported{"tools", isSet(o.Tools)},
-		unsupported{"top_logprobs", o.TopLogprobs != nil && *o.TopLogprobs != 0})
+		unsupported{"prompt", isSet(o.Prompt)}, unsupported{"background", o.Background}, unsupported{"max_tool_calls", isSet(o.MaxToolCalls)})
 	if err != nil {
 		return nil, err
 	}
@@ -82,6 +53,25 @@ func (o *response) chat(arrived time.Time) (*Chat, error) {
 	}
 	if o.Instructions != "" {
 		c.Messages = append([]Message{{Role: "system", Content: o.Instructions}}, c.Messages...)
+	}
+	box := toolbox{chat: c}
+	for i := range o.Tools {
+		t, at := &o.Tools[i], fmt.Sprintf("tools[%d]", i)
+		if t.Type != "function" {
+			return nil, badField(at+".type", "%q is not supported; send tools of type function", clip(t.Type))
+		}
+		if err := box.add(at, "parameters", &t.function); err != nil {
+			return nil, err
+		}
+	}
+	if err := c.choose(string(o.ToolChoice), o.Parallel != nil && !*o.Parallel); err != nil {
+		return nil, err
+	}
+	if c.Think, err = effort("reasoning.effort", o.Reasoning.Effort); err != nil {
+		return nil, err
+	}
+	if err := c.likeliest(o.logprobs(), "top_logprobs", o.TopLogprobs); err != nil {
+		return nil, err
 	}
 	if c.Format, err = o.Text.Format.format("text.format"); err != nil {
 		return nil, err
@@ -95,24 +85,57 @@ func (o *response) chat(arrived time.Time) (*Chat, error) {
 	return c, c.finish(o.Model, words{messages: "input", stop: "stop", stops: maxStops})
 }
 
+// logprobs tells whether they are asked for; a number of them says so as well.
+func (o *response) logprobs() bool {
+	return slices.Contains(o.Include, "message.output_text.logprobs") || o.TopLogprobs != nil && *o.TopLogprobs > 0
+}
+
 func (o *response) format(id string, arrived time.Time) format {
-	f := &responseFormat{id: id, created: arrived.Unix()}
+	f := &responseFormat{id: id, created: arrived.Unix(), wanted: o.logprobs()}
+	tools := make([]json.RawMessage, 0, len(o.Tools))
+	for i := range o.Tools {
+		tools = append(tools, o.Tools[i].told())
+	}
 	// What the object says of the request is the same in all events that have it.
-	f.asked, _ = json.Marshal(struct { // of plain values: it cannot fail
-		Instructions *string  `json:"instructions"`
-		MaxTokens    *float64 `json:"max_output_tokens"`
-		Model        string   `json:"model"`
-		Parallel     bool     `json:"parallel_tool_calls"`
-		Previous     *string  `json:"previous_response_id"`
-		Store        bool     `json:"store"`
-		Temperature  *float64 `json:"temperature"`
-		ToolChoice   string   `json:"tool_choice"`
-		Tools        []string `json:"tools"`
-		TopP         *float64 `json:"top_p"`
-		Truncation   string   `json:"truncation"`
-		Metadata     struct{} `json:"metadata"`
-	}{said(o.Instructions), o.MaxOutputTokens, o.Model, false, nil, false, o.Temperature, "auto", []string{}, o.TopP, "disabled", struct{}{}})
+	f.asked, _ = json.Marshal(struct { // of plain values, and JSON that was read: it cannot fail
+		Instructions *string           `json:"instructions"`
+		MaxTokens    *float64          `json:"max_output_tokens"`
+		Model        string            `json:"model"`
+		Parallel     bool              `json:"parallel_tool_calls"`
+		Previous     *string           `json:"previous_response_id"`
+		Store        bool              `json:"store"`
+		Temperature  *float64          `json:"temperature"`
+		ToolChoice   json.RawMessage   `json:"tool_choice"`
+		Tools        []json.RawMessage `json:"tools"`
+		TopP         *float64          `json:"top_p"`
+		Truncation   string            `json:"truncation"`
+		Metadata     struct{}          `json:"metadata"`
+	}{said(o.Instructions), o.MaxOutputTokens, o.Model, o.Parallel == nil || *o.Parallel, nil, false, o.Temperature, o.ToolChoice.told(), tools, o.TopP, "disabled", struct{}{}})
 	return f
+}
+
+// told is the tool as an answer repeats it.
+func (t *responseTool) told() json.RawMessage {
+	b := appendString([]byte(`{"type":"function","name":`), t.Name)
+	b = appendString(append(b, `,"description":`...), t.Description)
+	b = append(b, `,"parameters":`...)
+	if isSet(t.Parameters) {
+		b = append(b, t.Parameters...)
+	} else {
+		b = append(b, "null"...)
+	}
+	return fmt.Appendf(b, `,"strict":%t}`, t.Strict)
+}
+
+// told is the choice as an answer repeats it.
+func (t toolChoice) told() json.RawMessage {
+	switch {
+	case t == "":
+		return json.RawMessage(`"auto"`)
+	case t[0] == '=':
+		return append(appendString([]byte(`{"type":"function","name":`), string(t[1:])), '}')
+	}
+	return appendString(nil, string(t))
 }
 
 // said is nil for what was not said.

@@ -27,6 +27,8 @@ type Config struct {
 	AllowedHosts []string
 	// Keys are the keys that requests must have; nil, or one that returns nil: none.
 	Keys func() *keys.Ring
+	// Models changes what models the node has; nil: nobody can.
+	Models Manager
 	// Name and Version are shown by /healthz.
 	Name, Version string
 	// Log gets server faults; nil discards.
@@ -59,7 +61,7 @@ func New(cfg Config, chat Chatter, inspect Inspector, operate Operator) (*Server
 	if err != nil {
 		return nil, fmt.Errorf("listen on %q: %w; choose another address with --listen HOST:PORT", cfg.Listen, err)
 	}
-	s := &Server{cfg: cfg, chat: chat, inspect: inspect, operate: operate, log: cfg.Log, ln: ln, started: time.Now()}
+	s := &Server{cfg: cfg, chat: &named{chat, inspect}, inspect: inspect, operate: operate, log: cfg.Log, ln: ln, started: time.Now()}
 	s.http = &http.Server{Handler: s.guard(s.routes()), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(cfg.Log.Handler(), slog.LevelDebug)}
 	return s, nil
@@ -103,20 +105,31 @@ func (s *Server) routes() http.Handler {
 	m.HandleFunc("POST /v1/messages", func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, new(anthropicBody)) })
 	m.HandleFunc("POST /v1/messages/count_tokens", s.countTokens)
 
-	m.HandleFunc("POST /api/chat", func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, new(ollamaChat)) })
+	m.HandleFunc("POST /v1/embeddings", s.embeddings)
+	m.HandleFunc("POST /v1/rerank", s.rerank)
+	m.HandleFunc("POST /rerank", s.rerank)
+
+	m.HandleFunc("POST /api/chat", s.ollamaChat)
 	m.HandleFunc("POST /api/generate", s.ollamaGenerate)
+	m.HandleFunc("POST /api/embed", s.ollamaEmbed)
+	m.HandleFunc("POST /api/embeddings", s.ollamaEmbeddings)
 	m.HandleFunc("GET /api/tags", s.ollamaTags)
 	m.HandleFunc("GET /api/ps", s.ollamaRunning)
 	m.HandleFunc("POST /api/show", s.ollamaShow)
 	m.HandleFunc("GET /api/version", s.ollamaVersion)
-	for pattern, message := range notHere {
-		m.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { notImplemented(w, message) })
-	}
+	m.HandleFunc("POST /api/pull", s.ollamaPull)
+	m.HandleFunc("POST /api/push", s.ollamaPush)
+	m.HandleFunc("POST /api/create", s.ollamaCreate)
+	m.HandleFunc("POST /api/copy", s.ollamaCopy)
+	m.HandleFunc("DELETE /api/delete", s.ollamaDelete)
+	m.HandleFunc("HEAD /api/blobs/{digest}", s.ollamaHasBlob)
+	m.HandleFunc("POST /api/blobs/{digest}", s.ollamaPutBlob)
 	m.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { _, _ = w.Write([]byte("omx is running")) })
 
 	m.HandleFunc("GET /healthz", s.health)
 	m.HandleFunc("GET /omx/v1/nodes", func(w http.ResponseWriter, r *http.Request) { writeView(w, s.inspect.Nodes()) })
 	m.HandleFunc("GET /omx/v1/models", func(w http.ResponseWriter, r *http.Request) { writeView(w, s.inspect.Models()) })
+	m.HandleFunc("POST /omx/v1/models/{action}", s.orderModel)
 	m.HandleFunc("GET /omx/v1/decisions/{id}", s.decision)
 	m.HandleFunc("GET /omx/v1/policies", s.policies)
 	m.HandleFunc("POST /omx/v1/policies/{kind}/{action}", s.orderPolicy)

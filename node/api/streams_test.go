@@ -30,8 +30,8 @@ var streams = map[string]string{
 		text + `[{"index":0,"text":"","logprobs":null,"finish_reason":"stop"}]}` + "\n\n" +
 		text + `[],` + usage + "}\n\ndata: [DONE]\n\n",
 	"messages": event("message_start", `"message":{"id":"msg_r1","type":"message","role":"assistant","model":"omx-demo","content":[],"stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":0,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":0}}`) +
-		event("content_block_start", `"index":0,"content_block":{"type":"text","text":""}`) +
 		event("ping", "") +
+		event("content_block_start", `"index":0,"content_block":{"type":"text","text":""}`) +
 		event("content_block_delta", `"index":0,"delta":{"type":"text_delta","text":"one "}`) +
 		event("content_block_delta", `"index":0,"delta":{"type":"text_delta","text":"two"}`) +
 		event("content_block_stop", `"index":0`) +
@@ -83,7 +83,7 @@ func part(text string) string {
 
 func object(status, output, usage string) string {
 	return `{"id":"resp_r1","object":"response","created_at":T,"status":"` + status + `","background":false,"error":null,"incomplete_details":null,"output":[` + output +
-		`],"usage":` + usage + `,"instructions":null,"max_output_tokens":null,"model":"omx-demo","parallel_tool_calls":false,"previous_response_id":null,"store":false,` +
+		`],"usage":` + usage + `,"instructions":null,"max_output_tokens":null,"model":"omx-demo","parallel_tool_calls":true,"previous_response_id":null,"store":false,` +
 		`"temperature":null,"tool_choice":"auto","tools":[],"top_p":null,"truncation":"disabled","metadata":{}}`
 }
 

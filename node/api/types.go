@@ -77,6 +77,9 @@ type Meta struct {
 	NodeName string
 	Decision string // for GET /omx/v1/decisions/
 	Policy   string
+	// Queue is how long the request waited for a slot, TTFT how long the client
+	// for the first token; 0 where that is not known yet.
+	Queue, TTFT time.Duration
 }
 
 // Result is how a request ended. Finish is "stop" or "length".

@@ -1,0 +1,36 @@
+package api
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// Response headers of omx. An answer that is streamed has its times only as far
+// as they are known when it begins.
+const (
+	headerRequestID = "X-Request-Id"    // the client's own, or one made for it
+	headerNode      = "X-Omx-Node"      // identity of the node that answers
+	headerNodeName  = "X-Omx-Node-Name" // what its operator calls it
+	headerDecision  = "X-Omx-Decision"  // number for GET /omx/v1/decisions/
+	headerPolicy    = "X-Omx-Policy"    // the routing policy that decided
+	headerQueue     = "X-Omx-Queue-Ms"  // until a slot was free
+	headerTTFT      = "X-Omx-Ttft-Ms"   // from the request to the first token
+
+	headerAnthropicID = "Request-Id" // what Anthropic's clients call x-request-id
+)
+
+func setMeta(h http.Header, m Meta) {
+	h.Set(headerNode, m.Node.String())
+	h.Set(headerNodeName, m.NodeName)
+	h.Set(headerDecision, m.Decision)
+	h.Set(headerPolicy, m.Policy)
+	setMillis(h, headerQueue, m.Queue)
+	setMillis(h, headerTTFT, m.TTFT)
+}
+
+func setMillis(h http.Header, name string, d time.Duration) {
+	if d > 0 {
+		h.Set(name, strconv.FormatFloat(float64(d.Microseconds())/1000, 'f', 3, 64))
+	}
+}
