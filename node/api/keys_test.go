@@ -16,14 +16,20 @@ const (
 	ofBoss = "omx-boss-aaaaaaaaaaaaaaaa"
 )
 
-// locked is a server that asks for keys.
-func locked(t *testing.T, s *script) string {
+func ringOf(t *testing.T) *keys.Ring {
 	t.Helper()
 	text := fmt.Sprintf("omx-api-1 %x line-3 priority=-5 class=2 models=llama*\nomx-api-1 %x boss admin priority=7\n", sha256.Sum256([]byte(ofLine)), sha256.Sum256([]byte(ofBoss)))
 	ring, err := keys.Parse([]byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}
+	return ring
+}
+
+// locked is a server that asks for keys.
+func locked(t *testing.T, s *script) string {
+	t.Helper()
+	ring := ringOf(t)
 	_, url := startWith(t, Config{Keys: func() *keys.Ring { return ring }}, s)
 	return url
 }

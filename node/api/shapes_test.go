@@ -139,6 +139,59 @@ func TestNumbersOutOfRange(t *testing.T) {
 	}
 }
 
+// Numbers that only some shapes have.
+func TestOwnNumbersOutOfRange(t *testing.T) {
+	_, url := start(t, &script{})
+	for _, c := range []struct{ shape, fields, field string }{
+		{"chat completions", `"logprobs":true,"top_logprobs":%s`, "top_logprobs"},
+		{"chat completions", `"max_completion_tokens":%s`, "max_completion_tokens"},
+		{"chat completions", `"n":%s`, "n"},
+		{"completions", `"logprobs":%s`, "logprobs"},
+		{"completions", `"best_of":%s`, "best_of"},
+		{"responses", `"top_logprobs":%s`, "top_logprobs"},
+		{"messages", `"thinking":{"type":"enabled","budget_tokens":%s}`, "budget_tokens"},
+		{"ollama chat", `"logprobs":true,"top_logprobs":%s`, "top_logprobs"},
+		{"ollama chat", `"keep_alive":%s`, "keep_alive"},
+		{"ollama generate", `"keep_alive":"%s"`, "keep_alive"},
+		{"ollama generate", `"top_logprobs":%s`, "top_logprobs"},
+	} {
+		s := shapeOf(t, c.shape)
+		bad := outOfRange
+		if c.field != "keep_alive" {
+			bad = append([]string{"-1", "1.5"}, bad...)
+		}
+		if c.field == "top_logprobs" || c.field == "logprobs" {
+			bad = append(bad, "21")
+		}
+		for _, v := range bad {
+			status, _, body := do(t, "POST", url+s.path, s.with("omx-demo", fmt.Sprintf(c.fields, v)))
+			if status != 400 || !strings.Contains(body, c.field+": ") {
+				t.Errorf("%s: %s = %s: %d %s, want 400 that names it", c.shape, c.field, v, status, body)
+			}
+		}
+	}
+}
+
+func TestKeepAlive(t *testing.T) {
+	s := &script{last: make(chan *Chat, 1)}
+	_, url := start(t, s)
+	for said, want := range map[string]string{`"5m"`: "5m0s", `300`: "5m0s", `"300"`: "5m0s", `1.5`: "1.5s", `0`: "0s", `"0"`: "0s", `-1`: "-1ns", `"-1m"`: "-1ns", `"-1"`: "-1ns",
+		`null`: "nil", `""`: "nil", `"24h"`: "24h0m0s", `31536000`: "8760h0m0s"} {
+		sh := shapeOf(t, "ollama chat")
+		if status, _, body := do(t, "POST", url+sh.path, sh.with("omx-demo", `"keep_alive":`+said)); status != 200 {
+			t.Errorf("%s: %d %s", said, status, body)
+			continue
+		}
+		got := "nil"
+		if c := <-s.last; c.KeepAlive != nil {
+			got = c.KeepAlive.String()
+		}
+		if got != want {
+			t.Errorf("%s is %s, want %s", said, got, want)
+		}
+	}
+}
+
 // What is said comes through, by every shape.
 func TestSampling(t *testing.T) {
 	last := &script{last: make(chan *Chat, 1)}
