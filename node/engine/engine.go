@@ -51,6 +51,9 @@ type Prompt struct {
 	RepeatLast       int     `json:"repeat_last,omitempty"`
 	// Grammar in GBNF restricts the answer.
 	Grammar string `json:"grammar,omitempty"`
+	// Schema is what Grammar was made of, for engines that take no GBNF: a JSON
+	// schema, or "json" in quotes for any JSON.
+	Schema json.RawMessage `json:"schema,omitempty"`
 	// Tools that the model may call, each as OpenAI has it: {"type":"function",…}.
 	Tools []json.RawMessage `json:"tools,omitempty"`
 	// Choice is of Tools; OneCall allows at most one call.

@@ -80,6 +80,8 @@ func (p *Prompt) check() error {
 		return bad("it has %d bytes, at most %d", size, maxPrompt)
 	case len(p.Grammar) > maxGrammar:
 		return bad("its grammar has %d bytes, at most %d", len(p.Grammar), maxGrammar)
+	case len(p.Schema) > maxGrammar:
+		return bad("its JSON schema has %d bytes, at most %d", len(p.Schema), maxGrammar)
 	case len(p.Tools) > maxTools || tools > maxToolSize:
 		return bad("it has %d tools of %d bytes, at most %d of %d", len(p.Tools), tools, maxTools, maxToolSize)
 	case p.Raw != "" && len(p.Tools) > 0:
