@@ -3,7 +3,8 @@
 //
 // Local keeps one worker process for each model, with a bounded first-come
 // queue before its slots; Sim answers the same interface without a model, for
-// tests and testnets. Both pass the same conformance suite.
+// tests and testnets. Both pass the same conformance suite. Group joins several
+// engines behind one; package upstream has one that asks another server.
 //
 // Which request runs where is not decided here, and nothing here is reached from
 // the network. Imported by node, cmd/omx and testnet; it imports node/catalog for
@@ -16,4 +17,5 @@
 //	gguf     the header of a model file, read with bounds
 //	text     tokens joined to text, ended by stop texts
 //	demo     the demonstration model
+//	upstream an engine in front of another server; it imports this package
 package engine

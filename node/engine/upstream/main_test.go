@@ -1,0 +1,84 @@
+package upstream
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"omx/node/catalog"
+	"omx/node/engine"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func id(t testing.TB, s string) catalog.ModelID {
+	t.Helper()
+	id, err := catalog.ParseModelID(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+// serve runs a server until the test ends.
+func serve(t testing.TB, h http.Handler) *httptest.Server {
+	s := httptest.NewServer(h)
+	t.Cleanup(func() { s.CloseClientConnections(); s.Close() })
+	return s
+}
+
+// start runs an upstream of the server and waits until it can be used.
+func start(t testing.TB, cfg Config) *Upstream {
+	t.Helper()
+	u := begin(t, cfg)
+	eventually(t, "the upstream can be used", func() bool { all := u.Models(); return len(all) > 0 && all[0].Err == "" })
+	return u
+}
+
+func begin(t testing.TB, cfg Config) *Upstream {
+	t.Helper()
+	cfg.Log = slog.New(slog.NewTextHandler(t.Output(), nil))
+	def(&cfg.Timeouts.Every, 20*time.Millisecond)
+	u, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { u.Close() })
+	if err := u.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+// eventually waits until ok says so, for at most 20 s.
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("timed out waiting until %s", what)
+		}
+	}
+}
+
+func status(e engine.Engine) engine.Status { return e.Models()[0] }
+
+func ask(e engine.Engine, question string) *engine.Prompt {
+	return &engine.Prompt{Model: status(e).ID, Messages: []engine.Message{{Role: "user", Content: question}}, MaxTokens: 64}
+}
+
+// answerOf runs a prompt to its end; all tokens are joined.
+func answerOf(e engine.Engine, p *engine.Prompt) (all engine.Token, u engine.Usage, err error) {
+	u, err = e.Generate(context.Background(), p, func(t engine.Token) error {
+		if t.Thought {
+			all.Thought = true
+		}
+		all.Text, all.N, all.Logprobs = all.Text+t.Text, all.N+t.N, append(all.Logprobs, t.Logprobs...)
+		return nil
+	})
+	return all, u, err
+}

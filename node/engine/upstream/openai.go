@@ -1,0 +1,211 @@
+package upstream
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"omx/node/engine"
+)
+
+// openAI asks by OpenAI's API.
+type openAI struct{ *caller }
+
+type openAIRequest struct {
+	Model             string            `json:"model"`
+	Messages          []openAIMessage   `json:"messages,omitempty"`
+	Prompt            string            `json:"prompt,omitempty"`
+	Stream            bool              `json:"stream"`
+	StreamOptions     map[string]bool   `json:"stream_options"`
+	MaxTokens         int               `json:"max_tokens,omitempty"`
+	Temperature       float32           `json:"temperature"`
+	TopP              float32           `json:"top_p"`
+	PresencePenalty   float32           `json:"presence_penalty,omitempty"`
+	FrequencyPenalty  float32           `json:"frequency_penalty,omitempty"`
+	Seed              uint32            `json:"seed,omitempty"`
+	Stop              []string          `json:"stop,omitempty"`
+	ResponseFormat    any               `json:"response_format,omitempty"`
+	Tools             []json.RawMessage `json:"tools,omitempty"`
+	ToolChoice        any               `json:"tool_choice,omitempty"`
+	ParallelToolCalls *bool             `json:"parallel_tool_calls,omitempty"`
+	Logprobs          any               `json:"logprobs,omitempty"`
+	TopLogprobs       int               `json:"top_logprobs,omitempty"`
+	*extras
+}
+
+// extras are what OpenAI does not have. Servers pass over what they do not know;
+// one that refuses a field by its name is asked again without them all.
+type extras struct {
+	TopK              int             `json:"top_k,omitempty"`
+	MinP              *float32        `json:"min_p,omitempty"`              // some have another default than none
+	RepeatPenalty     float32         `json:"repeat_penalty,omitempty"`     // llama-server, omx
+	RepetitionPenalty float32         `json:"repetition_penalty,omitempty"` // vLLM, SGLang: the same
+	RepeatLast        int             `json:"repeat_last_n,omitempty"`
+	TemplateArguments map[string]bool `json:"chat_template_kwargs,omitempty"`
+	// CacheSalt keeps what vLLM has read for one tenant from the next.
+	CacheSalt string `json:"cache_salt,omitempty"`
+}
+
+var extraFields = []string{"top_k", "min_p", "repeat_penalty", "repetition_penalty", "repeat_last_n", "chat_template_kwargs", "cache_salt"}
+
+type openAIMessage struct {
+	Role       string       `json:"role"`
+	Content    string       `json:"content"`
+	Reasoning  string       `json:"reasoning_content,omitempty"`
+	ToolCalls  []openAICall `json:"tool_calls,omitempty"`
+	ToolCallID string       `json:"tool_call_id,omitempty"`
+	Name       string       `json:"name,omitempty"`
+}
+
+type openAICall struct {
+	ID       string `json:"id"`
+	Type     string `json:"type"`
+	Function struct {
+		Name      string `json:"name"`
+		Arguments string `json:"arguments"`
+	} `json:"function"`
+}
+
+func openAIMessages(messages []engine.Message) []openAIMessage {
+	var out []openAIMessage
+	for _, m := range linked(messages) {
+		o := openAIMessage{Role: m.Role, Content: m.Content, Reasoning: m.Thinking, ToolCallID: m.CallID, Name: m.Name}
+		for _, c := range m.Calls {
+			call := openAICall{ID: c.ID, Type: "function"}
+			call.Function.Name, call.Function.Arguments = c.Name, string(c.Arguments)
+			o.ToolCalls = append(o.ToolCalls, call)
+		}
+		out = append(out, o)
+	}
+	return out
+}
+
+// request is the body that asks for an answer.
+func (o *openAI) request(m found, p *engine.Prompt) (*openAIRequest, error) {
+	r := &openAIRequest{Model: m.name, Messages: openAIMessages(p.Messages), Prompt: p.Raw, Stream: true, StreamOptions: map[string]bool{"include_usage": true},
+		MaxTokens: max(p.MaxTokens, 0), Temperature: p.Temperature, TopP: p.TopP, PresencePenalty: p.PresencePenalty, FrequencyPenalty: p.FrequencyPenalty,
+		Seed: p.Seed, Stop: p.Stop[:min(len(p.Stop), openAIStops)], Tools: p.Tools, extras: &extras{}}
+	if r.TopP <= 0 || r.TopP > 1 {
+		r.TopP = 1
+	}
+	if p.Raw != "" && r.MaxTokens == 0 {
+		if r.MaxTokens = m.context - len(p.Raw); r.MaxTokens <= 0 { // a token has a byte at least
+			r.MaxTokens = rawTokens
+		}
+	}
+	if p.Temperature > 0 {
+		r.TopK, r.MinP = p.TopK, &p.MinP
+	}
+	if p.RepeatPenalty != 0 && p.RepeatPenalty != 1 {
+		r.RepeatPenalty, r.RepetitionPenalty, r.RepeatLast = p.RepeatPenalty, p.RepeatPenalty, p.RepeatLast
+	}
+	if p.Think != nil {
+		r.TemplateArguments = map[string]bool{"enable_thinking": *p.Think}
+	}
+	if p.Scope != 0 {
+		r.CacheSalt = strconv.FormatUint(p.Scope, 16)
+	}
+	if n := p.Logprobs; n > 0 && p.Raw == "" {
+		r.Logprobs, r.TopLogprobs = true, n-1
+	} else if n > 0 {
+		r.Logprobs = max(n-1, 1) // 0 is none for some
+	}
+	o.choose(r, p)
+	var err error
+	r.ResponseFormat, err = responseFormat(p)
+	return r, err
+}
+
+func (o *openAI) choose(r *openAIRequest, p *engine.Prompt) {
+	if len(p.Tools) == 0 {
+		return
+	}
+	if forced, ok := strings.CutPrefix(string(p.Choice), "="); ok {
+		r.ToolChoice = map[string]any{"type": "function", "function": map[string]string{"name": forced}}
+	} else if p.Choice != engine.ChoiceAuto {
+		r.ToolChoice = p.Choice
+	}
+	if p.OneCall {
+		r.ParallelToolCalls = new(bool)
+	}
+}
+
+func responseFormat(p *engine.Prompt) (any, error) {
+	switch {
+	case string(p.Schema) == `"json"`:
+		return map[string]string{"type": "json_object"}, nil
+	case len(p.Schema) > 0:
+		return map[string]any{"type": "json_schema", "json_schema": map[string]any{"name": "answer", "schema": p.Schema, "strict": true}}, nil
+	case p.Grammar != "":
+		return nil, fmt.Errorf("%w: grammars other than JSON schemas go to no upstream", engine.ErrCannot)
+	}
+	return nil, nil
+}
+
+func (o *openAI) generate(ctx context.Context, m found, p *engine.Prompt, a *answer) error {
+	r, err := o.request(m, p)
+	if err != nil {
+		return err
+	}
+	path := "/v1/chat/completions"
+	if p.Raw != "" {
+		path = "/v1/completions"
+	}
+	ask := func() error {
+		return o.stream(ctx, path, r, a, []string{"text/event-stream"}, func(l *lines) error { return o.read(l, a, p.Logprobs) })
+	}
+	err = ask()
+	var refused *statusError
+	if errors.As(err, &refused) && refused.names(extraFields) {
+		r.extras = nil
+		err = ask()
+	}
+	return err
+}
+
+// list asks which models there are. vLLM and SGLang tell of the context,
+// llama-server of the file, and of the context elsewhere.
+func (o *openAI) list(ctx context.Context) ([]found, error) {
+	var reply struct {
+		Data []struct {
+			ID          string `json:"id"`
+			MaxModelLen int    `json:"max_model_len"`
+			Meta        struct {
+				Context int   `json:"n_ctx"`
+				Trained int   `json:"n_ctx_train"`
+				Size    int64 `json:"size"`
+			} `json:"meta"`
+		} `json:"data"`
+	}
+	if err := o.json(ctx, http.MethodGet, "/v1/models", nil, nil, &reply, maxList); err != nil {
+		return nil, err
+	}
+	var list []found
+	for _, m := range reply.Data[:min(len(reply.Data), maxListed)] {
+		f := found{name: m.ID, bytes: max(m.Meta.Size, 0), context: tokens(m.MaxModelLen)}
+		if f.context == 0 {
+			f.context = tokens(m.Meta.Context)
+		}
+		f.details.Trained = tokens(m.Meta.Trained)
+		if f.context == 0 && m.Meta.Trained > 0 && len(reply.Data) == 1 {
+			f.context = o.slotContext(ctx)
+		}
+		list = append(list, f)
+	}
+	return list, ctx.Err()
+}
+
+// slotContext is the context of one slot of llama-server, 0 if it does not tell.
+func (o *openAI) slotContext(ctx context.Context) int {
+	var reply struct {
+		Defaults struct {
+			Context int `json:"n_ctx"`
+		} `json:"default_generation_settings"`
+	}
+	_ = o.json(ctx, http.MethodGet, "/props", nil, nil, &reply, maxList) // else it is not known
+	return tokens(reply.Defaults.Context)
+}
