@@ -259,6 +259,7 @@ func prompt(c *api.Chat) (engine.Prompt, error) {
 	set(&p.RepeatLast, c.RepeatLast)
 	set(&p.Seed, c.Seed)
 	var err error
+	p.Schema = c.Format
 	switch string(c.Format) {
 	case "":
 	case `"json"`:

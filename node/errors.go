@@ -43,6 +43,10 @@ func isFault(err error) bool {
 // isBusy reports errors that say "later".
 func isBusy(err error) (wait time.Duration, busy bool) {
 	if errors.Is(err, engine.ErrBusy) {
+		var told *engine.BusyError
+		if errors.As(err, &told) {
+			return max(told.Wait, time.Second), true
+		}
 		return time.Second, true
 	}
 	switch code, wait := peerCode(err); code {
