@@ -1,38 +1,104 @@
 package gguf
 
 import (
-	"bufio"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"os"
 )
 
 // ErrNotModel says that a file is not a usable GGUF model.
 var ErrNotModel = errors.New("not a usable GGUF model")
 
-// Bounds of a header. Real files stay far below: the largest vocabularies have
-// about 256 Ki tokens and as many merges.
-const (
-	maxPairs   = 4096
-	maxTensors = 64 << 10
-	maxKey     = 65535 // by the specification
-	maxString  = 4 << 20
-	maxItems   = 4 << 20
-	maxDims    = 4
-	maxHeader  = 256 << 20 // all of it
-)
-
-// Header is what is taken from a model file.
+// Header is what is taken from a model file. A figure or text that the file does
+// not have is zero, unless its field says otherwise.
 type Header struct {
 	Version      uint32
-	Architecture string
-	Name         string // "" if the file names none
-	Context      int    // tokens the model was made for; 0 if it does not say
-	Tensors      int
-	Bytes        int64 // of the file
+	Bytes        int64  // of the file
+	Type         string // "model"; "adapter" for LoRA, "mmproj" and others
+	Architecture string // also the model's family, as Ollama calls it
+
+	// For people. Control characters are taken out; what is too long is left out.
+	Name, Basename, Finetune, SizeLabel, License, QuantizedBy string
+
+	// Quantization is named as llama.cpp does, "Q4_K_M". If the file names none, it
+	// is the type of most of its weights.
+	Quantization string
+
+	Context       int // tokens the model was made for
+	Layers        int // blocks
+	Width         int // of an embedding
+	FeedForward   PerLayer
+	Heads         PerLayer // of attention
+	KVHeads       PerLayer // as many as Heads if the file does not say
+	KeyLength     int      // of one head; Width / Heads if the file does not say
+	ValueLength   int
+	SlidingWindow int    // tokens that some of the layers look back on; 0: all look back on all
+	Vocabulary    int    // tokens
+	Experts       int    // of each layer; 0: not a mixture of experts
+	ExpertsUsed   int    // for one token
+	ExpertWidth   int    // feed-forward length of one expert
+	Pooling       string // of embeddings: "none", "mean", "cls", "last", "rank"; "" if it does not say
+	Causal        bool   // a token sees only those before it; true if the file does not say
+
+	Tokenizer string // "gpt2", "llama", "bert", …
+	Template  string // of chats, in Jinja
+	BOS, EOS  int    // tokens that begin and end a text; -1: none
+	// What they read as, in chat templates.
+	BOSText, EOSText string
+	AddBOS           *bool // whether each text begins with BOS; nil if the file does not say
+
+	AdapterType string // "lora"
+	LoRAAlpha   float32
+
+	Tensors     int
+	Parameters  int64
+	TensorBytes int64
+	Blocks      []int64 // bytes of blk.0.*, blk.1.*, …
+	Embedding   int64   // bytes of the tensors that tokens are looked up in
+	Output      int64   // bytes of all other tensors
+	Tied        bool    // the output matrix is the embedding
+}
+
+// PerLayer is one figure for all layers, or one for each.
+type PerLayer []int
+
+// At returns the figure of a layer; 0 if there is none.
+func (p PerLayer) At(layer int) int {
+	switch {
+	case len(p) == 1:
+		return p[0]
+	case layer < len(p):
+		return p[layer]
+	}
+	return 0
+}
+
+// Max returns the largest figure.
+func (p PerLayer) Max() int {
+	most := 0
+	for _, n := range p {
+		most = max(most, n)
+	}
+	return most
+}
+
+// ParameterSize tells the parameters as Ollama does: "7.2B", "494.03M".
+func (h *Header) ParameterSize() string {
+	const million, billion = 1_000_000, 1_000_000_000
+	n, unit, decimals := float64(h.Parameters), "", 0
+	switch {
+	case h.Parameters >= billion:
+		n, unit, decimals = n/billion, "B", 1
+	case h.Parameters >= million:
+		n, unit, decimals = n/million, "M", 2
+	case h.Parameters >= 1000:
+		n, unit = n/1000, "K"
+	}
+	if n == float64(int64(n)) {
+		decimals = 0
+	}
+	return fmt.Sprintf("%.*f%s", decimals, n, unit)
 }
 
 // Check reads the header of a file and sees that its tensors lie within it.
@@ -51,15 +117,15 @@ func Check(path string) (Header, error) {
 	}
 	h, err := Read(f, st.Size())
 	if err != nil {
-		return h, fmt.Errorf("%w: %s: %v", ErrNotModel, path, err)
+		return h, fmt.Errorf("%w: %s: %w", ErrNotModel, path, err)
 	}
 	return h, nil
 }
 
 // Read reads a header from a file of size bytes.
-func Read(r io.Reader, size int64) (Header, error) {
-	d := &decoder{r: bufio.NewReaderSize(io.LimitReader(r, min(size, maxHeader)), 64<<10)}
-	h := Header{Bytes: size}
+func Read(r io.ReaderAt, size int64) (Header, error) {
+	h := Header{Bytes: size, BOS: -1, EOS: -1, Causal: true}
+	d := newDecoder(r, size)
 	if magic := d.u32(); d.err == nil && magic != 0x46554747 { // "GGUF"
 		return h, errors.New("it does not begin with GGUF")
 	}
@@ -67,174 +133,19 @@ func Read(r io.Reader, size int64) (Header, error) {
 	if d.err == nil && h.Version != 2 && h.Version != 3 {
 		return h, fmt.Errorf("its version is %d, known are 2 and 3", h.Version)
 	}
-	tensors := d.count("tensors", maxTensors)
-	pairs := d.count("metadata pairs", maxPairs)
-	h.Tensors = tensors
-	align := uint64(32)
-	for i := 0; i < pairs && d.err == nil; i++ {
-		d.pair(&h, &align)
-	}
-	if d.err == nil && h.Architecture == "" {
-		return h, errors.New("it names no architecture")
-	}
-	if d.err == nil && tensors == 0 {
+	h.Tensors = d.count("tensors", "", maxTensors)
+	pairs := d.count("metadata pairs", "", maxPairs)
+	m := &meta{d: d, at: map[string]value{}}
+	m.index(pairs)
+	infos := d.off
+	m.read(&h)
+	if d.err == nil && h.Tensors == 0 {
 		return h, errors.New("it holds no tensors")
 	}
-	var last uint64
-	for i := 0; i < tensors && d.err == nil; i++ {
-		last = max(last, d.tensor())
+	d.seek(infos)
+	d.tensors(&h, int64(m.alignment()))
+	if h.Quantization == "" {
+		h.Quantization = d.commonest.String()
 	}
-	if d.err != nil {
-		if errors.Is(d.err, io.EOF) || errors.Is(d.err, io.ErrUnexpectedEOF) {
-			return h, fmt.Errorf("it is cut off: its header goes beyond its %d bytes", size)
-		}
-		return h, d.err
-	}
-	data := (d.read + align - 1) / align * align
-	if data > uint64(size) || last >= uint64(size)-data {
-		return h, fmt.Errorf("it is cut off: its last tensor begins beyond its %d bytes", size)
-	}
-	return h, nil
-}
-
-// decoder reads values and remembers the first error.
-type decoder struct {
-	r    *bufio.Reader
-	read uint64
-	err  error
-	buf  [8]byte
-}
-
-func (d *decoder) bytes(n int) []byte {
-	if d.err != nil {
-		return d.buf[:n]
-	}
-	if _, d.err = io.ReadFull(d.r, d.buf[:n]); d.err == nil {
-		d.read += uint64(n)
-	}
-	return d.buf[:n]
-}
-
-func (d *decoder) u32() uint32 { return binary.LittleEndian.Uint32(d.bytes(4)) }
-func (d *decoder) u64() uint64 { return binary.LittleEndian.Uint64(d.bytes(8)) }
-
-func (d *decoder) count(what string, limit uint64) int {
-	n := d.u64()
-	if d.err == nil && n > limit {
-		d.err = fmt.Errorf("it claims %d %s, at most %d are possible", n, what, limit)
-	}
-	if d.err != nil {
-		return 0
-	}
-	return int(n)
-}
-
-func (d *decoder) skip(n uint64) {
-	if d.err != nil {
-		return
-	}
-	if n > maxHeader {
-		d.err = fmt.Errorf("a value claims %d bytes", n)
-		return
-	}
-	var done int
-	done, d.err = d.r.Discard(int(n))
-	d.read += uint64(done)
-}
-
-// text reads a string of at most limit bytes; memory is taken as it arrives.
-func (d *decoder) text(what string, limit uint64) string {
-	n := d.count("bytes of "+what, limit)
-	if d.err != nil {
-		return ""
-	}
-	var b []byte
-	b, d.err = io.ReadAll(io.LimitReader(d.r, int64(n)))
-	if d.err == nil && len(b) < n {
-		d.err = io.ErrUnexpectedEOF
-	}
-	d.read += uint64(len(b))
-	return string(b)
-}
-
-// Value types of the specification.
-const (
-	typeU32    = 4
-	typeString = 8
-	typeArray  = 9
-	typeU64    = 10
-)
-
-// widths are the sizes of the fixed types, by number.
-var widths = [...]uint64{1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8}
-
-func (d *decoder) pair(h *Header, align *uint64) {
-	key := d.text("a key", maxKey)
-	kind := d.u32()
-	switch {
-	case d.err != nil:
-	case kind == typeString && key == "general.architecture":
-		h.Architecture = d.text(key, 64)
-	case kind == typeString && key == "general.name":
-		h.Name = d.text(key, 4096)
-	case kind == typeU32 && key == "general.alignment":
-		*align = uint64(d.u32())
-		if *align == 0 || *align > 1<<20 || *align&(*align-1) != 0 {
-			d.err = fmt.Errorf("its alignment is %d", *align)
-		}
-	case h.Architecture != "" && key == h.Architecture+".context_length" && (kind == typeU32 || kind == typeU64):
-		n := uint64(0)
-		if kind == typeU32 {
-			n = uint64(d.u32())
-		} else {
-			n = d.u64()
-		}
-		h.Context = int(min(n, math.MaxInt32))
-	default:
-		d.value(kind, key)
-	}
-}
-
-// value skips a value of any type; arrays do not nest.
-func (d *decoder) value(kind uint32, key string) {
-	switch {
-	case kind == typeString:
-		d.skip(uint64(d.count("bytes of "+key, maxString)))
-	case kind == typeArray:
-		item := d.u32()
-		n := uint64(d.count("items of "+key, maxItems))
-		if item == typeString {
-			for ; n > 0 && d.err == nil; n-- {
-				d.skip(uint64(d.count("bytes in "+key, maxString)))
-			}
-			return
-		}
-		d.skip(n * d.width(item))
-	default:
-		d.skip(d.width(kind))
-	}
-}
-
-func (d *decoder) width(kind uint32) uint64 {
-	if kind < uint32(len(widths)) && widths[kind] > 0 {
-		return widths[kind]
-	}
-	if d.err == nil {
-		d.err = fmt.Errorf("it has a value of unknown type %d", kind)
-	}
-	return 0
-}
-
-// tensor returns where a tensor begins, counted from the first.
-func (d *decoder) tensor() uint64 {
-	d.skip(uint64(d.count("bytes of a tensor's name", maxKey)))
-	dims := d.u32()
-	if d.err == nil && dims > maxDims {
-		d.err = fmt.Errorf("a tensor has %d dimensions", dims)
-	}
-	if d.err != nil {
-		return 0
-	}
-	d.skip(uint64(dims)*8 + 4)
-	return d.u64()
+	return h, d.err
 }
