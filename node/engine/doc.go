@@ -15,6 +15,7 @@
 //	library  the engine libraries: pinned, installed, found
 //	libffi   a clear line when libffi is missing
 //	gguf     the header of a model file, read with bounds
+//	fit      what memory a model takes, and which layers go where
 //	text     tokens joined to text, ended by stop texts
 //	demo     the demonstration model
 //	upstream an engine in front of another server; it imports this package
