@@ -56,11 +56,14 @@ func TestInboxIsBounded(t *testing.T) {
 }
 
 func TestTail(t *testing.T) {
+	stack := "panic: why\n\ngoroutine 1 [running]:\n" + strings.Repeat("main.f()\n\t/x.go:1\n", 1000)
 	tests := []struct {
 		name, want string
 		writes     []string
 	}{
 		{"nothing", "", nil},
+		{"no stacks", ": bad | panic: why", []string{"bad\n" + stack, "main.main()\n"}},
+		{"no stacks byte by byte", ": panic: why", strings.Split(stack, "")},
 		{"lines", ": a | b", []string{"a\n\n", "b\n"}},
 		{"the last six", ": 3 | 4 | 5 | 6 | 7 | 8", []string{"1\n2\n3\n4\n5\n6\n7\n8\n"}},
 		{"control characters", ": a [31m b", []string{"a\x1b[31m\tb"}},

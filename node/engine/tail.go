@@ -1,21 +1,30 @@
 package engine
 
 import (
+	"bytes"
 	"strings"
 	"sync"
 	"unicode"
 )
 
-// tail keeps the last maxStderr bytes written to it.
+// tail keeps the last maxStderr bytes written to it, but nothing of the stacks
+// and registers that Go prints when it crashes: they would push out why.
 type tail struct {
 	mu  sync.Mutex
 	buf []byte
+	cut bool // the rest is stacks
 }
 
 func (t *tail) Write(b []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.buf = append(t.buf, b[max(0, len(b)-maxStderr):]...)
+	if t.cut {
+		return len(b), nil
+	}
+	t.buf = append(t.buf, b...)
+	if i := bytes.Index(t.buf, []byte("\ngoroutine ")); i >= 0 {
+		t.buf, t.cut = t.buf[:i], true
+	}
 	if over := len(t.buf) - maxStderr; over > 0 {
 		t.buf = append(t.buf[:0], t.buf[over:]...)
 	}
