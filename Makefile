@@ -30,8 +30,8 @@ build:           ## Build bin/omx: static apart from the C library, no cgo
 	@mkdir -p bin
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags="$(LDFLAGS)" -o $(OMX) ./cmd/omx
 
-engine: build libffi ## Install the engine libraries (pinned, verified)
-	$(OMX) engine install --dir $(OMX_ENGINE_DIR)
+engine: build libffi ## Install the engine libraries for the CPU (pinned, verified)
+	$(OMX) engine install --backend cpu --dir $(OMX_ENGINE_DIR)
 
 .PHONY: libffi
 libffi:

@@ -25,7 +25,8 @@ type serveCmd struct {
 	Zone        uint32        `help:"Failure domain of this machine, for policies."`
 	Model       []string      `help:"Model file (GGUF) to serve." placeholder:"[NAME=]PATH"`
 	Demo        bool          `help:"Also serve the built-in demonstration model, omx-demo."`
-	EngineDir   []string      `help:"Folder with the engine libraries." env:"OMX_ENGINE_DIR" type:"path"`
+	EngineDir   []string      `help:"Folder with the engine libraries (default: ~/.local/state/omx/engine, then /usr/lib/omx)." env:"OMX_ENGINE_DIR" type:"path"`
+	EngineOnly  string        `name:"engine-backend" help:"Backend to use where several are installed: cuda, cuda12, vulkan or cpu (default: the first of these)." placeholder:"NAME"`
 	Slots       int           `help:"Requests of one model that run at once." default:"4"`
 	Queue       int           `help:"Requests of one model that may wait." default:"64"`
 	Context     int           `help:"Tokens of one request, prompt and answer." default:"2048"`
@@ -49,9 +50,13 @@ func (c *serveCmd) Run(e *env) error {
 	if c.Verbose {
 		level = slog.LevelInfo
 	}
+	places, err := engineDirs(c.EngineDir, c.EngineOnly)
+	if err != nil {
+		return err
+	}
 	n, err := node.New(node.Config{
 		Name: c.Name, Data: c.Data, Listen: c.Listen, Keys: c.Keys, AllowedHosts: c.AllowHost, Mesh: c.Mesh, Peers: c.Peer, Zone: c.Zone,
-		Models: c.Model, Demo: c.Demo, EngineDirs: engineDirs(c.EngineDir), Slots: c.Slots, QueueLimit: c.Queue,
+		Models: c.Model, Demo: c.Demo, EngineDirs: places, Slots: c.Slots, QueueLimit: c.Queue,
 		ContextTokens: c.Context, Threads: c.Threads, RoutePolicy: c.RoutePolicy, AdmitPolicy: c.AdmitPolicy, RouteParams: c.RouteParam, AdmitParams: c.AdmitParam,
 		PolicyTrust: c.PolicyTrust, PolicyLarge: c.PolicyLarge, AdmitClosed: c.AdmitClosed, Record: c.Record,
 		FirstToken: c.FirstToken, PeerTimeout: c.PeerTimeout, Version: version,
@@ -89,19 +94,6 @@ func (c *serveCmd) announce(e *env, n *node.Node) {
 	if len(c.Model) == 0 && !c.Demo {
 		e.say("it holds no model and passes requests on; add one with --model PATH or --demo")
 	}
-}
-
-// engineDirs are the places to look for the engine libraries: those asked for,
-// then where "omx engine install" puts them.
-func engineDirs(asked []string) []string {
-	if len(asked) > 0 {
-		return asked
-	}
-	data, err := node.DefaultData()
-	if err != nil {
-		return nil
-	}
-	return []string{filepath.Join(data, "engine")}
 }
 
 type idCmd struct {

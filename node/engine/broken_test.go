@@ -23,6 +23,11 @@ func brokenWorker(how string) {
 	case "dies":
 		fmt.Fprintln(os.Stderr, "GGML_ASSERT(broken) failed")
 		os.Exit(134)
+	case "segfaults":
+		_ = syscall.Kill(syscall.Getpid(), syscall.SIGSEGV)
+		select {}
+	case "lies":
+		say(frame.Frame{Kind: frame.Ready, Payload: []byte(`{"context":64}`)})
 	case "babbles":
 		fmt.Println("this is not a frame, it is a line that somebody printed")
 	case "deaf":

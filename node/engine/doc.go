@@ -12,7 +12,7 @@
 //
 //	frame    what node and worker say to each other
 //	worker   the worker process: llama.cpp, continuous batching
-//	library  the engine libraries: pinned, installed, found
+//	library  the engine libraries: pinned, installed, found, for each kind of GPU
 //	libffi   a clear line when libffi is missing
 //	gguf     the header of a model file, read with bounds
 //	fit      what memory a model takes, and which layers go where

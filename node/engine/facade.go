@@ -13,15 +13,30 @@ import (
 // Library is a checked folder of engine libraries.
 type Library = library.Library
 
-// Install puts the engine libraries of this platform below dir; see package
+// Offer is a backend that can be installed on this platform.
+type Offer = library.Offer
+
+// InstallOptions say where from and where to.
+type InstallOptions = library.Options
+
+// Install puts the engine libraries of this platform into a folder; see package
 // library.
-func Install(ctx context.Context, dir string, progress io.Writer) error {
-	return library.Install(ctx, dir, progress)
+func Install(ctx context.Context, o InstallOptions, progress io.Writer) error {
+	return library.Install(ctx, o, progress)
 }
 
-// Find returns the engine libraries in the first of dirs that has them. The
-// message of an error ends with the command that installs them.
+// Find returns the engine libraries in the first of dirs that has some, the
+// preferred backend first. The message of an error ends with the command that
+// installs them.
 func Find(dirs ...string) (Library, error) { return library.Find(dirs...) }
+
+// Offers lists the backends for this platform and where in dirs they are.
+func Offers(dirs ...string) ([]Offer, error) { return library.Offers(dirs...) }
+
+// OnlyBackend narrows dirs to the libraries of one backend.
+func OnlyBackend(backend string, dirs ...string) ([]string, error) {
+	return library.Only(backend, dirs...)
+}
 
 // DemoID names the demonstration model.
 const DemoID = demo.ID

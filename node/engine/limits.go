@@ -33,6 +33,7 @@ const (
 	maxStderr = 4 << 10
 
 	loadTimeout  = 10 * time.Minute // a model of 100 GB from a disk that gives 200 MB/s
+	probeTimeout = time.Minute      // drivers of several GPUs take seconds each
 	writeTimeout = 10 * time.Second // a worker reads at once, or it hangs
 	closeTimeout = 2 * time.Second  // from the end of stdin to the kill
 

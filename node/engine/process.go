@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,7 +24,7 @@ type process struct {
 	freed  func()            // a request has left its slot
 	speed  func(frame.Rates) // measured
 	loads  func(frame.Loading)
-	loaded chan any // frame.Info or frame.Failure
+	loaded chan any // frame.Info, frame.Hardware or frame.Failure
 
 	writing sync.Mutex
 	buf     []byte
@@ -165,6 +166,12 @@ func (p *process) take(f frame.Frame) error {
 			return err
 		}
 		return p.answer(info)
+	case frame.Devices:
+		var h frame.Hardware
+		if err := f.Decode(&h); err != nil {
+			return err
+		}
+		return p.answer(h)
 	case frame.Failed:
 		var why frame.Failure
 		if err := f.Decode(&why); err != nil {
@@ -204,33 +211,44 @@ func (p *process) box(request uint32, remove bool) *inbox {
 
 // load has the worker load a model and waits for it.
 func (p *process) load(ctx context.Context, cfg frame.LoadConfig) (frame.Info, *frame.Failure, error) {
-	f, err := frame.Make(frame.Load, 0, cfg)
+	v, err := p.first(ctx, frame.Load, cfg, loadTimeout)
+	switch v := v.(type) {
+	case frame.Info:
+		return v, nil, nil
+	case frame.Failure:
+		return frame.Info{}, &v, nil
+	}
+	return frame.Info{}, nil, cmp.Or(err, errAnswer)
+}
+
+var errAnswer = fmt.Errorf("%w: it answered what it was not asked", frame.ErrProtocol)
+
+// first says the first word to the worker and waits for the answer.
+func (p *process) first(ctx context.Context, kind frame.Kind, cfg frame.LoadConfig, timeout time.Duration) (any, error) {
+	f, err := frame.Make(kind, 0, cfg)
 	if err == nil {
 		err = p.write(f)
 	}
 	if err != nil {
-		return frame.Info{}, nil, err
+		return nil, err
 	}
-	timer := time.NewTimer(loadTimeout)
+	timer := time.NewTimer(timeout)
 	defer timer.Stop()
 	ended := p.ended
 	for {
 		select {
 		case v := <-p.loaded:
-			if why, failed := v.(frame.Failure); failed {
-				return frame.Info{}, &why, nil
-			}
-			return v.(frame.Info), nil, nil
+			return v, nil
 		case <-ended:
 			if len(p.loaded) > 0 { // it said why before it ended
 				ended = nil
 				continue
 			}
-			return frame.Info{}, nil, p.why
+			return nil, p.why
 		case <-timer.C:
-			return frame.Info{}, nil, fmt.Errorf("%w: the model was not loaded within %v", ErrLost, loadTimeout)
+			return nil, fmt.Errorf("%w: the worker did not answer within %v", ErrLost, timeout)
 		case <-ctx.Done():
-			return frame.Info{}, nil, ctx.Err()
+			return nil, ctx.Err()
 		}
 	}
 }

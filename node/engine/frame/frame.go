@@ -40,6 +40,8 @@ const (
 	Vector                   // worker: the next vector; numbers of 4 bytes, little endian
 	Progress                 // worker: how much of the model is loaded (Loading)
 	Save                     // node: write what the slots remember to a folder (State); answered by End
+	Probe                    // node: say what there is to run models on (LoadConfig with Library only); first, and nothing else
+	Devices                  // worker: that (Hardware); the worker ends
 	kinds
 )
 

@@ -16,6 +16,7 @@ type LoadConfig struct {
 	// State is a folder that an earlier worker of this very model has saved to; what is
 	// there is taken away. "": none.
 	State string `json:"state,omitempty"`
+	Probe bool   `json:"-"` // the frame was a Probe
 }
 
 // State says where a worker writes what its slots remember.

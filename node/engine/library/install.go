@@ -2,6 +2,7 @@ package library
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,108 +12,156 @@ import (
 	"time"
 )
 
-// installTimeout bounds npm: the package has 11 MB, so even 20 kB/s suffice.
-const installTimeout = 10 * time.Minute
+// Options say what Install does.
+type Options struct {
+	// Dir is made if need be; the libraries come below it.
+	Dir string
+	// Backend is one of those that Offers lists; "" or "auto" chooses by what is
+	// on this machine.
+	Backend string
+	// From is a file or folder to take the libraries from, in place of npm: see
+	// openSource.
+	From string
+}
 
-// Install puts the libraries of this platform below dir, which is made if need
-// be: downloads them with npm, compares every file with its pinned digest and
-// publishes them by one rename. It is quick when they are there already; several
-// installations at once do no harm.
-func Install(ctx context.Context, dir string, progress io.Writer) error {
+// Install puts the libraries of this platform into a folder: fetches them,
+// compares every file with its pinned digest and publishes them by one rename.
+// It is quick when they are there already; several installations at once do no
+// harm.
+func Install(ctx context.Context, o Options, progress io.Writer) error {
 	p, err := platform()
 	if err != nil {
 		return err
 	}
-	final := filepath.Join(dir, folderName(p))
-	if check(final, p) == nil {
-		fmt.Fprintf(progress, "engine libraries %s are in %s\n", Version, final)
+	choices, err := choose(o, p, progress)
+	if err != nil {
+		return err
+	}
+	first := choices[0]
+	if got, err := check(filepath.Join(o.Dir, first.folder()), p); o.From == "" && err == nil && got.backend == first.backend {
+		fmt.Fprintf(progress, "engine libraries %s (%s) are in %s\n", Version, first.backend, filepath.Join(o.Dir, first.folder()))
 		return nil
 	}
-	npm, err := exec.LookPath("npm")
-	if err != nil {
-		return errors.New("install engine libraries: npm is missing; install it: apt-get install npm")
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := install(ctx, o, choices, progress); err != nil {
 		return fmt.Errorf("install engine libraries: %w", err)
 	}
-	work, err := os.MkdirTemp(dir, ".install-")
+	return nil
+}
+
+// choose lists the builds to install, the best first; from a folder whichever is
+// there will do.
+func choose(o Options, platform string, progress io.Writer) ([]build, error) {
+	if o.Backend != "" && o.Backend != "auto" {
+		b, err := find(platform, o.Backend)
+		return []build{b}, err
+	}
+	backend, why := thisMachine().choose(platform)
+	b, err := find(platform, backend)
 	if err != nil {
-		return fmt.Errorf("install engine libraries: %w", err)
+		return nil, err
+	}
+	if o.From == "" {
+		fmt.Fprintf(progress, "backend %s: %s; --backend chooses another\n", backend, why)
+		return []build{b}, nil
+	}
+	return append([]build{b}, buildsFor(platform)...), nil
+}
+
+func install(ctx context.Context, o Options, choices []build, progress io.Writer) error {
+	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
+		return err
+	}
+	work, err := os.MkdirTemp(o.Dir, ".install-")
+	if err != nil {
+		return err
 	}
 	defer os.RemoveAll(work)
 
-	fmt.Fprintf(progress, "downloading engine libraries %s for %s with npm\n", Version, p)
-	if err := download(ctx, npm, work, p, progress); err != nil {
+	src := source{dir: work, unpacked: filepath.Join(work, "unpacked")}
+	if o.From != "" {
+		src, err = openSource(ctx, o.From, work, choices)
+	} else {
+		err = fetch(ctx, work, choices[0], progress)
+	}
+	if err != nil {
 		return err
 	}
 	made := filepath.Join(work, "made")
-	if err := verify(filepath.Join(work, "node_modules", "@node-llama-cpp", p), made, p); err != nil {
-		return fmt.Errorf("install engine libraries: %w", err)
+	b, err := src.make(ctx, choices, made)
+	if err != nil {
+		return err
 	}
-	if err := publish(made, final, p, filepath.Join(work, "old")); err != nil {
-		return fmt.Errorf("install engine libraries: %w", err)
+	final := filepath.Join(o.Dir, b.folder())
+	if err := publish(made, final, b.platform, filepath.Join(work, "old")); err != nil {
+		return err
 	}
 	fmt.Fprintf(progress, "verified and installed in %s\n", final)
 	return nil
 }
 
-func download(ctx context.Context, npm, work, platform string, progress io.Writer) error {
-	for _, name := range []string{"package.json", "package-lock.json"} {
-		data, err := pinned.ReadFile(platform + "/" + name)
-		if err == nil {
-			err = os.WriteFile(filepath.Join(work, name), data, 0o644)
-		}
-		if err != nil {
-			return fmt.Errorf("install engine libraries: %w", err)
-		}
+// fetch has npm download the packages of a build.
+func fetch(ctx context.Context, work string, b build, progress io.Writer) error {
+	npm, err := exec.LookPath("npm")
+	if err != nil {
+		return errors.New("npm is missing; install it: apt-get install npm; or take them from elsewhere: omx engine install --from FILE")
 	}
+	size, err := b.download()
+	if err != nil {
+		return err
+	}
+	if err := b.writeLock(work); err != nil {
+		return err
+	}
+	fmt.Fprintf(progress, "downloading %s libraries %s for %s with npm, %.0f MB\n", b.backend, Version, b.platform, float64(size)/1e6)
 	ctx, cancel := context.WithTimeout(ctx, installTimeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
 	cmd.Dir, cmd.Stdout, cmd.Stderr = work, progress, progress
 	cmd.WaitDelay = 5 * time.Second
 	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("install engine libraries: npm: %w; its messages are above, check its network access and try again", err)
+		return fmt.Errorf("npm: %w; its messages are above, check its network access and try again", err)
 	}
 	return nil
 }
 
-// verify moves the pinned files of an unpacked package to dst, each compared
-// with its digest, and writes the manifest last.
-func verify(pkg, dst, platform string) error {
-	pins, err := pins(platform)
+// writeLock writes what makes npm fetch the pinned packages and no others. There
+// are no "resolved" lines, so that any registry serves.
+func (b build) writeLock(dir string) error {
+	pkgs, err := b.pkgs()
 	if err != nil {
 		return err
 	}
-	if err := os.Mkdir(dst, 0o755); err != nil {
-		return err
+	type locked struct {
+		Version      string            `json:"version,omitempty"`
+		Integrity    string            `json:"integrity,omitempty"`
+		Dependencies map[string]string `json:"dependencies,omitempty"`
 	}
-	for _, p := range pins {
-		src := filepath.Join(pkg, "bins", platform, p.name)
-		sum, err := fileSum(src)
+	type project struct {
+		Private      bool              `json:"private,omitempty"`
+		LockVersion  int               `json:"lockfileVersion,omitempty"`
+		Requires     bool              `json:"requires,omitempty"`
+		Dependencies map[string]string `json:"dependencies,omitempty"`
+		Packages     map[string]locked `json:"packages,omitempty"`
+	}
+	needs, all := map[string]string{}, map[string]locked{}
+	for _, p := range pkgs {
+		needs["@node-llama-cpp/"+p.name] = Version
+		all["node_modules/@node-llama-cpp/"+p.name] = locked{Version: Version, Integrity: p.integrity}
+	}
+	all[""] = locked{Dependencies: needs}
+	for name, v := range map[string]project{
+		"package.json":      {Private: true, Dependencies: needs},
+		"package-lock.json": {LockVersion: 3, Requires: true, Packages: all},
+	} {
+		text, err := json.Marshal(v)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, name), text, 0o644)
+		}
 		if err != nil {
 			return err
 		}
-		if sum != p.sum {
-			return fmt.Errorf("%s is not the file this program was made for (SHA-256 %s, want %s)", p.name, sum, p.sum)
-		}
-		if err := os.Rename(src, filepath.Join(dst, p.name)); err != nil {
-			return err
-		}
 	}
-	if err := os.Rename(filepath.Join(pkg, "LICENSE"), filepath.Join(dst, "LICENSE")); err != nil {
-		return err
-	}
-	for link, target := range links {
-		if err := os.Symlink(target, filepath.Join(dst, link)); err != nil {
-			return err
-		}
-	}
-	text, err := manifest(dst, pins)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(filepath.Join(dst, manifestName), []byte(text), 0o644)
+	return nil
 }
 
 // publish renames made to final. What was at final goes aside first; if another
@@ -122,7 +171,10 @@ func publish(made, final, platform, aside string) error {
 		return err
 	}
 	err := os.Rename(made, final)
-	if err != nil && check(final, platform) == nil {
+	if err == nil {
+		return nil
+	}
+	if _, wrong := check(final, platform); wrong == nil {
 		return nil
 	}
 	return err

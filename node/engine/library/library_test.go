@@ -3,7 +3,6 @@ package library
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -16,7 +15,11 @@ import (
 // installed is the folder that the tests take real libraries from.
 func installed(t testing.TB) Library {
 	t.Helper()
-	lib, err := Find(os.Getenv("OMX_ENGINE_DIR"), "../../../.cache/engine")
+	dirs, err := Only("cpu", os.Getenv("OMX_ENGINE_DIR"), "../../../.cache/engine")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lib, err := Find(dirs...)
 	if err != nil {
 		t.Fatalf("%v (for the tests: make engine)", err)
 	}
@@ -49,7 +52,7 @@ func TestInstall(t *testing.T) {
 	fakeNPM(t, "")
 	dir := filepath.Join(t.TempDir(), "engine")
 	var said bytes.Buffer
-	if err := Install(t.Context(), dir, &said); err != nil {
+	if err := Install(t.Context(), Options{Dir: dir, Backend: "cpu"}, &said); err != nil {
 		t.Fatalf("%v\n%s", err, &said)
 	}
 	lib, err := Find(dir)
@@ -63,7 +66,7 @@ func TestInstall(t *testing.T) {
 		t.Errorf("%d names are left in %s, want 1", len(names), dir)
 	}
 	t.Setenv("PATH", "")
-	if err := Install(t.Context(), dir, &said); err != nil || !strings.Contains(said.String(), "are in") {
+	if err := Install(t.Context(), Options{Dir: dir, Backend: "cpu"}, &said); err != nil || !strings.Contains(said.String(), "are in") {
 		t.Errorf("a second time, without npm: %v", err)
 	}
 }
@@ -75,7 +78,7 @@ func TestInstallAtOnce(t *testing.T) {
 	for range 4 {
 		wg.Go(func() {
 			var said bytes.Buffer
-			if err := Install(t.Context(), dir, &said); err != nil {
+			if err := Install(t.Context(), Options{Dir: dir, Backend: "cpu"}, &said); err != nil {
 				t.Errorf("%v\n%s", err, &said)
 			}
 		})
@@ -97,7 +100,7 @@ func TestInstallRefuses(t *testing.T) {
 			fakeNPM(t, tt.then)
 			dir := t.TempDir()
 			var said bytes.Buffer
-			err := Install(t.Context(), dir, &said)
+			err := Install(t.Context(), Options{Dir: dir, Backend: "cpu"}, &said)
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("error %v, want %q", err, tt.want)
 			}
@@ -108,8 +111,8 @@ func TestInstallRefuses(t *testing.T) {
 	}
 	t.Run("no npm", func(t *testing.T) {
 		t.Setenv("PATH", "")
-		err := Install(t.Context(), t.TempDir(), &bytes.Buffer{})
-		if err == nil || !strings.HasSuffix(err.Error(), "apt-get install npm") {
+		err := Install(t.Context(), Options{Dir: t.TempDir(), Backend: "cpu"}, &bytes.Buffer{})
+		if err == nil || !strings.Contains(err.Error(), "apt-get install npm; or") || !strings.HasSuffix(err.Error(), "omx engine install --from FILE") {
 			t.Errorf("error %v", err)
 		}
 	})
@@ -117,7 +120,7 @@ func TestInstallRefuses(t *testing.T) {
 		fakeNPM(t, "exec sleep 60")
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if err := Install(ctx, t.TempDir(), &bytes.Buffer{}); err == nil {
+		if err := Install(ctx, Options{Dir: t.TempDir(), Backend: "cpu"}, &bytes.Buffer{}); err == nil {
 			t.Error("no error")
 		}
 	})
@@ -131,6 +134,15 @@ func TestCheck(t *testing.T) {
 		harm func(dir string) error
 	}{
 		{"cut off", func(dir string) error { return os.Truncate(filepath.Join(dir, "libllama.v0.5.0.so"), 1000) }},
+		{"another version's file", func(dir string) error { // of the same length
+			path := filepath.Join(dir, "libllama.v0.5.0.so")
+			b, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			copy(b[len(b)/2:], "v0.5.1")
+			return os.WriteFile(path, b, 0o644)
+		}},
 		{"file gone", func(dir string) error { return os.Remove(filepath.Join(dir, "libggml-base.so")) }},
 		{"link elsewhere", func(dir string) error {
 			os.Remove(filepath.Join(dir, "libllama.so"))
@@ -144,7 +156,7 @@ func TestCheck(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			fakeNPM(t, "")
 			dir := t.TempDir()
-			if err := Install(t.Context(), dir, &bytes.Buffer{}); err != nil {
+			if err := Install(t.Context(), Options{Dir: dir, Backend: "cpu"}, &bytes.Buffer{}); err != nil {
 				t.Fatal(err)
 			}
 			lib, err := Find(dir)
@@ -160,7 +172,7 @@ func TestCheck(t *testing.T) {
 					t.Errorf("error %v", err)
 				}
 			}
-			if err := Install(t.Context(), dir, &bytes.Buffer{}); err != nil {
+			if err := Install(t.Context(), Options{Dir: dir, Backend: "cpu"}, &bytes.Buffer{}); err != nil {
 				t.Error(err)
 			}
 			if _, err := Find(dir); err != nil {
@@ -175,53 +187,4 @@ func TestFindNothing(t *testing.T) {
 	if !errors.Is(err, ErrMissing) || !strings.HasSuffix(err.Error(), fix) {
 		t.Errorf("error %v", err)
 	}
-}
-
-// What is pinned must be complete for each platform, and name no registry.
-func TestPinned(t *testing.T) {
-	for _, p := range platforms {
-		list, err := pins(p)
-		if err != nil {
-			t.Fatal(err)
-		}
-		names := map[string]bool{}
-		for _, pin := range list {
-			names[pin.name] = true
-		}
-		for link, target := range links {
-			if !names[target] {
-				t.Errorf("%s: the target of %s is not pinned", p, link)
-			}
-		}
-		if !names["libggml-base.so"] || len(list) < 10 {
-			t.Errorf("%s: only %d files", p, len(list))
-		}
-		lock, err := pinned.ReadFile(p + "/package-lock.json")
-		if err != nil {
-			t.Fatal(err)
-		}
-		var parsed struct {
-			Packages map[string]struct{ Version, Integrity, Resolved string }
-		}
-		if err := json.Unmarshal(lock, &parsed); err != nil {
-			t.Fatal(err)
-		}
-		pkg := parsed.Packages["node_modules/@node-llama-cpp/"+p]
-		if pkg.Version != Version || !strings.HasPrefix(pkg.Integrity, "sha512-") || bytes.Contains(lock, []byte("://")) || len(parsed.Packages) != 2 {
-			t.Errorf("%s: lock file pins %+v", p, pkg)
-		}
-	}
-}
-
-func FuzzParsePins(f *testing.F) {
-	f.Add([]byte(strings.Repeat("0", 64) + "  libllama.so\n"))
-	f.Add([]byte("00  ../x\n"))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		list, err := parsePins(data)
-		for _, p := range list {
-			if err == nil && (len(p.sum) != 64 || filepath.Base(p.name) != p.name || strings.HasPrefix(p.name, ".")) {
-				t.Errorf("accepted %+v", p)
-			}
-		}
-	})
 }

@@ -49,6 +49,10 @@ const (
 	// progressStep is by how much a model must have been loaded further, per mille,
 	// for it to be told.
 	progressStep = 20
+
+	maxDevices = 64      // told of one machine: no mainboard has as many
+	maxMaps    = 4 << 20 // bytes of /proc/self/maps: a line of 100 for each mapping
+
 	// ratesEvery is how often measured speeds are sent while requests run.
 	ratesEvery = 250 * time.Millisecond
 	aliveEvery = 5 * time.Second

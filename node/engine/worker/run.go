@@ -58,8 +58,8 @@ func read(stdin io.Reader, load chan<- frame.LoadConfig, commands chan<- command
 		}
 		c := command{request: f.Request}
 		switch {
-		case first && f.Kind == frame.Load:
-			var cfg frame.LoadConfig
+		case first && (f.Kind == frame.Load || f.Kind == frame.Probe):
+			cfg := frame.LoadConfig{Probe: f.Kind == frame.Probe}
 			if err := f.Decode(&cfg); err != nil {
 				return err
 			}
@@ -100,6 +100,9 @@ func work(ctx context.Context, load <-chan frame.LoadConfig, commands <-chan com
 	case <-ctx.Done():
 		return nil
 	}
+	if cfg.Probe {
+		return probe(cfg.Library, stdout, stderr)
+	}
 	m, failure := prepare(&cfg, stdout, stderr)
 	kind, payload := frame.Ready, any(nil)
 	var l *loop
@@ -132,18 +135,27 @@ func prepare(cfg *frame.LoadConfig, stdout, stderr io.Writer) (*loaded, *frame.F
 	if cfg.Slots < 1 || cfg.Slots > MaxSlots || cfg.Context < 1 {
 		return nil, &frame.Failure{Code: frame.BadModel, Message: fmt.Sprintf("%d slots of %d tokens are not possible", cfg.Slots, cfg.Context)}
 	}
-	if err := startLibrary(cfg.Library, stderr); err != nil {
-		msg := err.Error()
-		if !errors.Is(err, library.ErrMissing) {
-			msg = fmt.Sprintf("%v that work here: %v; they need glibc and the C++ library: apt-get install libstdc++6", library.ErrMissing, err)
-		}
-		return nil, &frame.Failure{Code: frame.NoLibrary, Message: msg}
+	if failure := tryLibrary(cfg.Library, stderr); failure != nil {
+		return nil, failure
 	}
 	m, err := open(cfg, tell(stdout))
 	if err != nil {
 		return nil, &frame.Failure{Code: frame.BadModel, Message: err.Error()}
 	}
 	return m, nil
+}
+
+// tryLibrary is startLibrary with a message that says how to mend it.
+func tryLibrary(dir string, stderr io.Writer) *frame.Failure {
+	err := startLibrary(dir, stderr)
+	if err == nil {
+		return nil
+	}
+	msg := err.Error()
+	if !errors.Is(err, library.ErrMissing) {
+		msg = fmt.Sprintf("%v that work here: %v; they need glibc and the C++ library: apt-get install libstdc++6", library.ErrMissing, err)
+	}
+	return &frame.Failure{Code: frame.NoLibrary, Message: msg}
 }
 
 // tell sends how much of a model is loaded, as often as a person can see.

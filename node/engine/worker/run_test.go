@@ -23,7 +23,7 @@ func stream(t *testing.T, kinds ...frame.Kind) []byte {
 	for _, k := range kinds {
 		var payload any
 		switch k {
-		case frame.Load:
+		case frame.Load, frame.Probe:
 			payload = frame.LoadConfig{Model: "/nowhere.gguf", Library: t.TempDir(), Slots: 1, Context: 64}
 		case frame.Submit:
 			payload = frame.Job{}
@@ -48,6 +48,8 @@ func TestRead(t *testing.T) {
 		{"closed later", stream(t, frame.Load, frame.Submit, frame.Cancel), nil},
 		{"garbage", []byte("hello, is this a worker?"), frame.ErrProtocol},
 		{"submit before load", stream(t, frame.Submit), frame.ErrProtocol},
+		{"probed", stream(t, frame.Probe), nil},
+		{"work after a probe", stream(t, frame.Probe, frame.Probe), frame.ErrProtocol},
 		{"loaded twice", stream(t, frame.Load, frame.Load), frame.ErrProtocol},
 		{"a worker's frame", stream(t, frame.Load, frame.End), frame.ErrProtocol},
 		{"cut off", whole[:len(whole)-3], io.ErrUnexpectedEOF},
