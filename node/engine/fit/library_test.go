@@ -35,8 +35,7 @@ func tellSizes(args []string) int {
 	}
 	var s sizes
 	llama.LogSet(purego.NewCallback(func(_ int32, text, _ uintptr) uintptr {
-		p := *(**[512]byte)(unsafe.Pointer(&text))
-		line, _, _ := strings.Cut(string(p[:]), "\n")
+		line := firstLine(text)
 		for what, to := range map[string]*float64{"compute buffer size =": &s.Compute, "output buffer size =": &s.Output} {
 			if _, figure, ok := strings.Cut(line, what); ok {
 				_, _ = fmt.Sscan(figure, to)
@@ -79,15 +78,30 @@ func tellSizes(args []string) int {
 	return 0
 }
 
+// firstLine copies a C string up to its end and no further: what follows it may be
+// nobody's memory.
+func firstLine(address uintptr) string {
+	if address == 0 {
+		return ""
+	}
+	p, n := *(**[512]byte)(unsafe.Pointer(&address)), 0
+	for n < len(p) && p[n] != 0 && p[n] != '\n' {
+		n++
+	}
+	return string(p[:n])
+}
+
 func askLibrary(t *testing.T, path string, r Room) (s sizes) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], "sizes", libraryDir(t), path, fmt.Sprint(r.Slots), fmt.Sprint(r.Context), fmt.Sprint(uint32(r.KV)), fmt.Sprint(r.Flash))
+	var words strings.Builder
+	cmd.Stderr = &words
 	out, err := cmd.Output()
 	if err == nil {
 		err = json.Unmarshal(out, &s)
 	}
 	if err != nil {
-		t.Fatalf("llama.cpp does not plan it: %v %s", err, out)
+		t.Fatalf("llama.cpp does not plan it: %v %s", err, words.String())
 	}
 	return s
 }
