@@ -8,6 +8,10 @@ import (
 	"time"
 )
 
+// frameSize is what an answer takes beside its text, in most shapes, so that
+// buffers need not grow.
+const frameSize = 1 << 10
+
 // format is how one API shape writes an answer. The append methods take and
 // return the buffer of the stream, so that a token costs no allocation.
 type format interface {
@@ -59,7 +63,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, c *Chat, f forma
 		s.answerWhole(w, r, c, f)
 		return
 	}
-	st := &stream{w: w, control: http.NewResponseController(w), format: f}
+	st := &stream{w: w, control: http.NewResponseController(w), format: f, buf: make([]byte, 0, frameSize)}
 	result, err := s.chat.Chat(r.Context(), c, st)
 	if err == nil {
 		err = result.fillCalls()
@@ -148,7 +152,8 @@ func (s *Server) answerWhole(w http.ResponseWriter, r *http.Request, c *Chat, f 
 	case err == nil:
 		a.meta.TTFT, a.meta.Queue = result.TTFT, result.QueueWait
 		setMeta(w.Header(), a.meta)
-		writeJSON(w, nil, f.whole(nil, &a, &result))
+		b := make([]byte, 0, frameSize+a.text.Len()+a.thought.Len())
+		writeJSON(w, nil, f.whole(b, &a, &result))
 	case gone(r.Context(), err):
 	default:
 		f.refuse(w, err)

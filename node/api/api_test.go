@@ -245,6 +245,7 @@ func TestRoutes(t *testing.T) {
 		{"decision", "GET", "/omx/v1/decisions/7", "", 200, `"id":"7"`},
 		{"decision gone", "GET", "/omx/v1/decisions/8", "", 404, "not kept"},
 		{"decision not a number", "GET", "/omx/v1/decisions/x", "", 400, "number"},
+		{"models not managed", "POST", "/omx/v1/models/load", `{"model":"omx-demo"}`, 501, `"code":"not_implemented"`},
 		{"unknown path", "GET", "/v2/models", "", 404, "not_found"},
 		{"unknown ollama path", "POST", "/api/frob", "{}", 404, `{"error":"`},
 		{"wrong method", "GET", "/v1/chat/completions", "", 405, "use POST"},

@@ -67,6 +67,7 @@ func TestUnsupportedFields(t *testing.T) {
 		{"responses", `"tools":[{"type":"web_search"}]`, `tools[0].type: \"web_search\"`},
 		{"responses", `"tools":[{"type":"function","name":"f","parameters":7}]`, "tools[0].parameters: "},
 		{"responses", `"tools":[{"type":"function","function":{"name":"f"}}]`, "tools[0].name: "},
+		{"responses", `"tools":[{"type":"function","name":7}]`, "\"tools.name: "},
 		{"responses", `"tool_choice":{"type":"function","name":"f"}`, "tool_choice: there is no tool"},
 		{"responses", `"max_tool_calls":3`, "max_tool_calls: "},
 		{"responses", `"reasoning":{"effort":"huge"}`, "reasoning.effort: "},

@@ -9,13 +9,15 @@ import (
 // likeliest checks how many likely tokens are to be told beside each of the
 // answer's own, if any are.
 func (c *Chat) likeliest(asked bool, name string, top *float64) error {
-	k := checker{}
-	n := k.int(name, top, 0, maxTop)
 	if asked {
 		c.Logprobs = 1
-		if n != nil {
-			c.Logprobs += *n
-		}
+	}
+	if top == nil { // as in most requests
+		return nil
+	}
+	k := checker{}
+	if n := k.int(name, top, 0, maxTop); n != nil && asked {
+		c.Logprobs += *n
 	}
 	return k.err()
 }

@@ -139,6 +139,7 @@ func TestManage(t *testing.T) {
 		{"pull", "POST", "/api/pull", `{"model":"hf.co/a/b:Q4"}`, 200, ollamaLines, `pull hf.co/a/b:Q4 "" ""`},
 		{"pull by its older name", "POST", "/api/pull", `{"name":"x:latest","stream":false}`, 200, `{"status":"success"}` + "\n", `pull x "" ""`},
 		{"pull nothing", "POST", "/api/pull", `{}`, 400, `{"error":"model: is missing`, ""},
+		{"pull a number", "POST", "/api/pull", `{"name":7}`, 400, `{"error":"name: is a number`, ""},
 		{"pull in the open", "POST", "/api/pull", `{"model":"x","insecure":true}`, 400, `{"error":"insecure: `, ""},
 		{"pull no name", "POST", "/api/pull", `{"model":"../x"}`, 404, `{"error":"there is no such model`, ""},
 		{"create", "POST", "/api/create", `{"model":"new","from":"mine","system":"s","template":"t","parameters":{"temperature":0},"stream":false}`, 200, `{"status":"success"}`, `create new from "mine:latest" of map[] map[] "s" "t" {"temperature":0}`},

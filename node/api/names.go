@@ -42,6 +42,9 @@ func (n *named) CountTokens(ctx context.Context, c *Chat) (int, error) {
 
 // other gives a model that was not found its other name, if there is one of it.
 func (n *named) other(id *catalog.ModelID, err error) bool {
+	if err == nil {
+		return false
+	}
 	var e *Error
 	if !errors.As(err, &e) || e.Code != codeNoModel {
 		return false

@@ -119,17 +119,16 @@ func (o *ollamaBody) into(c *Chat, messages string) error {
 
 // think is whether the model is to think; how much, models here do not know.
 func (o *ollamaBody) think() (*bool, error) {
-	think := false
 	switch string(o.Think) {
 	case "", "null", `""`:
 		return nil, nil
 	case "false":
+		return new(bool), nil
 	case "true", `"low"`, `"medium"`, `"high"`:
-		think = true
-	default:
-		return nil, badField("think", `must be true, false, "low", "medium" or "high"`)
+		think := true
+		return &think, nil
 	}
-	return &think, nil
+	return nil, badField("think", `must be true, false, "low", "medium" or "high"`)
 }
 
 // form is the answer's form: "json" or a schema.

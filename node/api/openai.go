@@ -106,17 +106,16 @@ func (o *openAIMessage) message(i int) (m Message, err error) {
 // effort is whether a model is to think, by how much OpenAI's APIs say it should;
 // models here think or do not.
 func effort(name, said string) (*bool, error) {
-	think := true
 	switch said {
 	case "":
 		return nil, nil
 	case "none", "minimal":
-		think = false
+		return new(bool), nil
 	case "low", "medium", "high", "xhigh":
-	default:
-		return nil, badField(name, "%q is not supported; use none, low, medium or high", clip(said))
+		think := true
+		return &think, nil
 	}
-	return &think, nil
+	return nil, badField(name, "%q is not supported; use none, low, medium or high", clip(said))
 }
 
 // into takes over the shared fields. What is gone on from is in the field of

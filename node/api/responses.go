@@ -37,8 +37,12 @@ type response struct {
 // responseTool is a function, or one of the tools that OpenAI runs.
 type responseTool struct {
 	Type string `json:"type"`
-	function
+	flatFunction
 }
+
+// flatFunction is a function without a box around it. It has a name of its own
+// because the paths of faulty fields have it.
+type flatFunction = function
 
 func (o *response) chat(arrived time.Time) (*Chat, error) {
 	err := refuseSet(
@@ -60,7 +64,7 @@ func (o *response) chat(arrived time.Time) (*Chat, error) {
 		if t.Type != "function" {
 			return nil, badField(at+".type", "%q is not supported; send tools of type function", clip(t.Type))
 		}
-		if err := box.add(at, "parameters", &t.function); err != nil {
+		if err := box.add(at, "parameters", &t.flatFunction); err != nil {
 			return nil, err
 		}
 	}
