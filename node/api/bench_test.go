@@ -14,6 +14,7 @@ func (s *sunk) WriteHeader(int)                  {}
 func (s *sunk) Write(b []byte) (int, error)      { return len(b), nil }
 func (s *sunk) Flush()                           {}
 func (s *sunk) SetWriteDeadline(time.Time) error { return nil }
+func (s *sunk) SetReadDeadline(time.Time) error  { return nil }
 
 // What one token of a stream costs this package, by shape.
 func BenchmarkToken(b *testing.B) {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -362,4 +363,24 @@ func FuzzCreation(f *testing.F) {
 			}
 		}
 	})
+}
+
+// failing is a body that ends with an error.
+type failing struct{ err error }
+
+func (f failing) Read([]byte) (int, error) { return 0, f.err }
+
+// Why a file did not come is told rather than what that led to.
+func TestFileReaderTellsWhy(t *testing.T) {
+	stored := &Error{Status: 507, Code: "disk_full", Message: "the disk is full"}
+	for _, c := range []struct {
+		read   error
+		status int
+	}{{&http.MaxBytesError{Limit: maxBlob}, 413}, {fmt.Errorf("read: %w", os.ErrDeadlineExceeded), 408}, {io.ErrUnexpectedEOF, 400}, {io.EOF, 507}, {nil, 507}} {
+		f := &fileReader{r: failing{c.read}, control: http.NewResponseController(&sunk{})}
+		_, _ = f.Read(nil)
+		if e := asError(f.why(stored)); e.Status != c.status {
+			t.Errorf("%v: %d %s, want %d", c.read, e.Status, e.Message, c.status)
+		}
+	}
 }
