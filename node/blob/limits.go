@@ -4,10 +4,11 @@ import "time"
 
 // Bounds that callers may need.
 const (
-	MaxBlob   = 1 << 40   // bytes of one file: 1 TiB is more than the memory of any machine that would load it
-	MaxParams = 256 << 10 // bytes of a manifest's Params: templates of chat models reach 20 KiB
-	MaxSource = 2 << 10   // bytes of a manifest's Source: what browsers take as an address
-	MaxModels = 10_000    // names in one store: ten times what a hoarder's disk holds
+	MaxBlob     = 1 << 40   // bytes of one file: 1 TiB is more than the memory of any machine that would load it
+	MaxParams   = 256 << 10 // bytes of a manifest's Params: templates of chat models reach 20 KiB
+	MaxSource   = 2 << 10   // bytes of a manifest's Source: what browsers take as an address
+	MaxAdapters = 16        // of one model: more than anybody puts together
+	MaxModels   = 10_000    // names in one store: ten times what a hoarder's disk holds
 
 	// MinAge is how long, at least, a blob that nobody has named yet is kept after
 	// it was put or asked for: Ollama's client sends blobs first and names them after.

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -22,7 +23,9 @@ type Manifest struct {
 	Bytes  int64           `json:"bytes"`            // of the file; Set fills it in
 	Source string          `json:"source,omitempty"` // where it came from, for people: at most MaxSource bytes
 	Added  time.Time       `json:"added"`            // UTC; Set fills in a zero one
-	Params json.RawMessage `json:"params,omitempty"` // a JSON object of at most MaxParams bytes, or nothing
+	// Adapters are further blobs that the model is served with, at most MaxAdapters.
+	Adapters []Digest        `json:"adapters,omitempty"`
+	Params   json.RawMessage `json:"params,omitempty"` // a JSON object of at most MaxParams bytes, or nothing
 }
 
 // Validate says what is wrong with a manifest.
@@ -39,6 +42,8 @@ func (m *Manifest) Validate() error {
 		return fmt.Errorf("model %s: its source is not one line of at most %d bytes", m.Model, MaxSource)
 	case m.Added.Year() < 1 || m.Added.Year() > 9999:
 		return fmt.Errorf("model %s: it was added in the year %d; write 1 to 9999", m.Model, m.Added.Year())
+	case len(m.Adapters) > MaxAdapters || slices.ContainsFunc(m.Adapters, Digest.IsZero):
+		return fmt.Errorf("model %s: its %d adapters are not possible; name at most %d blobs", m.Model, len(m.Adapters), MaxAdapters)
 	case len(m.Params) > MaxParams:
 		return fmt.Errorf("model %s: its parameters have %d bytes, %d are possible", m.Model, len(m.Params), MaxParams)
 	case len(m.Params) > 0 && (!json.Valid(m.Params) || bytes.TrimLeft(m.Params, " \t\r\n")[0] != '{'):

@@ -82,7 +82,7 @@ func (s *Store) list() (l Listing, sum [sha256.Size]byte, err error) {
 			fmt.Fprintf(h, "%q\n", err)
 		default:
 			l.Models = append(l.Models, m)
-			fmt.Fprintf(h, "%s %s %d %q %s %q\n", m.Model, m.Digest, m.Bytes, m.Source, m.Added, m.Params)
+			fmt.Fprintf(h, "%s %s %d %q %s %s %q\n", m.Model, m.Digest, m.Bytes, m.Source, m.Added, m.Adapters, m.Params)
 		}
 	}
 	slices.SortFunc(l.Models, func(a, b Manifest) int { return a.Model.Compare(b.Model) })
@@ -102,7 +102,7 @@ func (s *Store) Get(id catalog.ModelID) (Manifest, error) {
 	return m, err
 }
 
-// Set makes a name point at a blob that is stored; if replace is not set, ErrExists
+// Set makes a name point at a blob that is stored, as its adapters must be; if replace is not set, ErrExists
 // is said of a name that is there, be it damaged. Bytes may be 0, else they must be
 // the blob's (ErrMismatch). Once a name points at it, the blob stays until the last
 // such name is removed.
@@ -129,6 +129,11 @@ func (s *Store) set(m Manifest, replace bool) error {
 		return fmt.Errorf("model %s: blob %s %w: it has %d bytes, not %d", m.Model, m.Digest, ErrMismatch, n, m.Bytes)
 	}
 	m.Bytes = n
+	for _, a := range m.Adapters {
+		if _, err := s.stat(a); err != nil {
+			return fmt.Errorf("model %s: adapter: %w", m.Model, err)
+		}
+	}
 	if m.Added.IsZero() {
 		m.Added = time.Now()
 	}
@@ -194,8 +199,8 @@ func (s *Store) Copy(from, to catalog.ModelID, replace bool) error {
 }
 
 // Remove removes a name, damaged or not, and the blob if no other name points at
-// it and nobody has put it or asked for it since it was named. It returns the bytes
-// that the blob had, if it went. Errors: ErrNotFound, ErrDamaged if another manifest
+// it and nobody has put it or asked for it since it was named; GC removes those of
+// adapters. It returns the bytes that the blob had, if it went. Errors: ErrNotFound, ErrDamaged if another manifest
 // is, so that it is not known what that one needs: then the name went and the blob
 // stayed.
 func (s *Store) Remove(id catalog.ModelID) (freed int64, err error) {
@@ -247,6 +252,9 @@ func (s *Store) used() (map[Digest]bool, error) {
 	used := make(map[Digest]bool, len(l.Models))
 	for _, m := range l.Models {
 		used[m.Digest] = true
+		for _, a := range m.Adapters {
+			used[a] = true
+		}
 	}
 	return used, nil
 }

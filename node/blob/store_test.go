@@ -501,3 +501,27 @@ func TestLockOfVanishing(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Adapters stay as long as a name needs them.
+func TestAdaptersAreKept(t *testing.T) {
+	s := open(t, t.TempDir())
+	file, adapter, other := put(t, s, noise(1, 99)).Digest, put(t, s, noise(2, 99)).Digest, put(t, s, noise(3, 99)).Digest
+	if err := s.Set(Manifest{Model: model(t, "m"), Digest: file, Adapters: []Digest{adapter}}, false); err != nil {
+		t.Fatal(err)
+	}
+	for _, bad := range [][]Digest{{digestOf(nil)}, {{}}, make([]Digest, MaxAdapters+1)} {
+		if err := s.Set(Manifest{Model: model(t, "m"), Digest: file, Adapters: bad}, true); err == nil {
+			t.Errorf("adapters %v were taken", bad)
+		}
+	}
+	backdate(t, 2*MinAge, s.mark(adapter), s.mark(other), s.blob(adapter), s.blob(other))
+	if w, err := s.GC(MinAge); err != nil || w.Blobs != 1 {
+		t.Errorf("swept %+v, %v", w, err)
+	}
+	if has, err := s.Has(adapter); !has || err != nil {
+		t.Error("the adapter went", err)
+	}
+	if l, err := s.Names(); err != nil || len(l.Models) != 1 || len(l.Models[0].Adapters) != 1 {
+		t.Errorf("%+v, %v", l, err)
+	}
+}
