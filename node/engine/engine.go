@@ -147,6 +147,7 @@ type Status struct {
 	Pinned       bool      // never unloaded for others
 	Embeds       bool      // it can make embeddings
 	Writes       bool      // it can write text
+	GPULayers    int       // layers on GPUs, the output as one more
 	Modified     time.Time // of the file
 	Details      Details
 }

@@ -8,14 +8,14 @@ import (
 	"testing"
 )
 
-// part is a Sim of which single models may be unusable.
-type part struct {
+// member is a Sim of which single models may be unusable.
+type member struct {
 	*Sim
 	bad             string
 	started, closed int
 }
 
-func (p *part) Models() []Status {
+func (p *member) Models() []Status {
 	all := p.Sim.Models()
 	for i := range all {
 		if all[i].ID.String() == p.bad {
@@ -25,9 +25,9 @@ func (p *part) Models() []Status {
 	return all
 }
 
-func (p *part) Start(context.Context) error { p.started++; return nil }
+func (p *member) Start(context.Context) error { p.started++; return nil }
 
-func (p *part) Close() error {
+func (p *member) Close() error {
 	p.closed++
 	if err := p.Sim.Close(); err != nil {
 		return err
@@ -35,7 +35,7 @@ func (p *part) Close() error {
 	return fmt.Errorf("closed %d", p.Sim.cfg.Seed)
 }
 
-func newPart(t *testing.T, seed uint64, bad string, models ...string) *part {
+func newPart(t *testing.T, seed uint64, bad string, models ...string) *member {
 	t.Helper()
 	cfg := SimConfig{Seed: seed}
 	for _, m := range models {
@@ -45,11 +45,11 @@ func newPart(t *testing.T, seed uint64, bad string, models ...string) *part {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &part{Sim: s, bad: bad}
+	return &member{Sim: s, bad: bad}
 }
 
 func TestGroup(t *testing.T) {
-	parts := []*part{newPart(t, 1, "b", "a", "b"), newPart(t, 2, "c", "b", "a", "c"), newPart(t, 3, "", "d")}
+	parts := []*member{newPart(t, 1, "b", "a", "b"), newPart(t, 2, "c", "b", "a", "c"), newPart(t, 3, "", "d")}
 	g := NewGroup(parts[0], parts[1], parts[2])
 	if err := g.Start(t.Context()); err != nil {
 		t.Fatal(err)
@@ -61,7 +61,7 @@ func TestGroup(t *testing.T) {
 	if all := strings.Join(got, ","); all != "a 1,b 2,c 2 c is broken,d 3" {
 		t.Errorf("models %q", all)
 	}
-	for name, by := range map[string]*part{"a": parts[0], "b": parts[1], "c": parts[1], "d": parts[2]} {
+	for name, by := range map[string]*member{"a": parts[0], "b": parts[1], "c": parts[1], "d": parts[2]} {
 		p := &Prompt{Model: model(t, name), Messages: []Message{{Role: "user", Content: "Who are you?"}}}
 		want, _, err := answer(by, p)
 		if err != nil {

@@ -64,6 +64,9 @@ type LocalConfig struct {
 	// unloaded: it takes the place of reading them again. It is emptied by Start and
 	// Close. "": nothing is kept.
 	StateDir string
+	// NoGPU leaves GPUs alone. Otherwise as many layers as fit go there, and the rest
+	// stays in the machine's own memory.
+	NoGPU bool
 	// HangTimeout is for how long a worker may say nothing while it has requests,
 	// before it is ended and started again; default 2 minutes.
 	HangTimeout time.Duration

@@ -73,7 +73,7 @@ func (g *gate) wait(ctx context.Context, c Claim, slotted bool) error {
 	}
 	if waits := g.waits(c.Class); waits >= g.limit {
 		defer g.mu.Unlock()
-		return fmt.Errorf("%w: %d requests wait already%s", ErrBusy, waits, g.expected())
+		return &BusyError{Wait: g.delay(), Why: fmt.Sprintf("%d requests wait already", waits)}
 	}
 	w := &waiter{Claim: c, start: g.start(&c), slotted: slotted, turn: make(chan error, 1)}
 	g.next[c.Tenant] = w.start + c.cost()
@@ -139,14 +139,6 @@ func (g *gate) waits(class uint32) (n int) {
 		}
 	}
 	return n
-}
-
-// expected is how long a newcomer would wait, in words; "" where that is not known.
-func (g *gate) expected() string {
-	if d := g.delay(); d >= time.Second {
-		return fmt.Sprintf(", one more would wait about %v", d.Round(time.Second))
-	}
-	return ""
 }
 
 // delay is how long a newcomer of no priority would wait; 0 if not at all, or if that

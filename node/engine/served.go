@@ -99,7 +99,7 @@ func (s *served) open(ctx context.Context, digest *sync.WaitGroup) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.header = header
-	s.now.Bytes, s.now.Memory = header.Bytes, need(s.cfg, header)
+	s.now.Bytes, s.now.Memory = header.Bytes, need(s.cfg, header).Total()
 	s.now.Details = details(header)
 	if s.now.Digest = s.file.Digest; s.now.Digest == "" {
 		digest.Go(func() { s.digest(ctx) }) // a large file takes as long to read as to load
@@ -217,7 +217,11 @@ func (s *served) serve(ctx context.Context) error {
 	s.now.State, s.now.Progress = catalog.Loading, 0 // what was wrong stays in sight until it is loaded
 	s.yield = false
 	s.mu.Unlock()
-	if err := s.reserve(ctx); err != nil {
+	placed, err := s.place(ctx, lib)
+	if err != nil {
+		return err
+	}
+	if err := s.reserve(ctx, placed.Host); err != nil {
 		return err
 	}
 	defer s.memory.give(s)
@@ -227,7 +231,7 @@ func (s *served) serve(ctx context.Context) error {
 	}
 	defer p.stop()
 	info, failure, err := p.load(ctx, frame.LoadConfig{Model: s.file.Path, Library: lib.Dir, Slots: s.cfg.Slots,
-		Context: s.cfg.ContextTokens, Threads: s.cfg.Threads, Adapters: s.file.Adapters, State: s.stateDir()})
+		Context: s.cfg.ContextTokens, Threads: s.cfg.Threads, Adapters: s.file.Adapters, State: s.stateDir(), GPULayers: placed.GPULayers, Split: placed.Split})
 	if err != nil {
 		return err
 	}
@@ -236,6 +240,10 @@ func (s *served) serve(ctx context.Context) error {
 		return s.refused(failure, p.stderr.lastLines())
 	}
 	s.mu.Lock()
+	s.now.Memory, s.now.VRAM, s.now.GPULayers = placed.Host, 0, placed.GPULayers
+	for _, n := range placed.Device {
+		s.now.Memory, s.now.VRAM = s.now.Memory+n, s.now.VRAM+n
+	}
 	s.now.Context, s.now.Embeds, s.now.Writes = info.Context, info.Embeds, info.Context > 0
 	s.mu.Unlock()
 	s.set(catalog.Loaded, p, nil)
@@ -295,14 +303,14 @@ func (s *served) idle() (done bool, next time.Duration) {
 
 // reserve takes the memory that the model needs, from other models if need be: those
 // that are idle make room at once, others when their requests have ended.
-func (s *served) reserve(ctx context.Context) error {
+func (s *served) reserve(ctx context.Context, need int64) error {
 	for {
-		ok, evict, news := s.memory.take(s, s.now.Memory)
+		ok, evict, news := s.memory.take(s, need)
 		if ok {
 			return nil
 		}
 		if len(evict) == 0 {
-			return s.memory.refusal(s.now.Memory)
+			return s.memory.refusal(need)
 		}
 		for _, other := range evict {
 			other.giveWay()

@@ -9,7 +9,7 @@ import (
 
 // What engines in other packages share with those here.
 
-// Gate is a first-come queue before a number of slots.
+// Gate is a queue before a number of slots; see Claim.
 type Gate struct{ g *gate }
 
 // NewGate returns an open gate.
@@ -21,7 +21,7 @@ func NewGate(slots, limit int) Gate {
 
 // Enter waits for a slot; Leave must follow if the error is nil. It fails with
 // ErrBusy at once when the queue is full.
-func (g Gate) Enter(ctx context.Context) error { return g.g.enter(ctx) }
+func (g Gate) Enter(ctx context.Context, c Claim) error { return g.g.enter(ctx, c) }
 
 // Leave frees a slot.
 func (g Gate) Leave() { g.g.leave() }
@@ -34,6 +34,9 @@ func (g Gate) Load() catalog.Load { return g.g.load() }
 
 // Check refuses prompts that are out of bounds.
 func (p *Prompt) Check() error { return p.check() }
+
+// Place is the prompt's claim to a place in a queue, completed.
+func (p *Prompt) Place() Claim { return p.claim() }
 
 // Check refuses requests that are out of bounds.
 func (r *EmbedRequest) Check() error { return r.check() }

@@ -12,6 +12,7 @@ type LoadConfig struct {
 	// GPULayers is how many of the model's layers a GPU has, the output as one more;
 	// below 0 all.
 	GPULayers int       `json:"gpu_layers,omitempty"`
+	Split     []int     `json:"split,omitempty"` // of these, for each GPU in turn; nil: as llama.cpp has it
 	Adapters  []Adapter `json:"adapters,omitempty"`
 	// State is a folder that an earlier worker of this very model has saved to; what is
 	// there is taken away. "": none.

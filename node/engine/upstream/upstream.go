@@ -119,8 +119,8 @@ func (u *Upstream) why(m *model) error {
 
 // begin lets a request in; end must follow. The context ends with the request,
 // with this engine, and when nothing comes for too long, and its cause says so.
-func (u *Upstream) begin(ctx context.Context) (run context.Context, watch *time.Timer, end func(), err error) {
-	if err := u.gate.Enter(ctx); err != nil {
+func (u *Upstream) begin(ctx context.Context, c engine.Claim) (run context.Context, watch *time.Timer, end func(), err error) {
+	if err := u.gate.Enter(ctx, c); err != nil {
 		return nil, nil, nil, err
 	}
 	run, cancel := context.WithCancelCause(ctx)
@@ -146,7 +146,7 @@ func (u *Upstream) Generate(ctx context.Context, p *engine.Prompt, emit func(eng
 	if err != nil {
 		return engine.Usage{}, err
 	}
-	run, watch, end, err := u.begin(ctx)
+	run, watch, end, err := u.begin(ctx, p.Place())
 	if err != nil {
 		return engine.Usage{QueueWait: time.Since(began), Total: time.Since(began)}, err
 	}
@@ -206,7 +206,7 @@ func (u *Upstream) Embed(ctx context.Context, r *engine.EmbedRequest) (e engine.
 	if err != nil {
 		return e, err
 	}
-	run, _, end, err := u.begin(ctx)
+	run, _, end, err := u.begin(ctx, r.Claim)
 	if err != nil {
 		return e, err
 	}

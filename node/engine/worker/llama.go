@@ -3,7 +3,9 @@ package worker
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"strconv"
+	"unsafe"
 
 	"github.com/hybridgroup/yzma/pkg/llama"
 
@@ -40,10 +42,22 @@ var (
 // how much is loaded, from 0 to 1.
 func open(cfg *frame.LoadConfig, progress func(float32)) (*loaded, error) {
 	params := llama.ModelDefaultParams()
+	var none [1]uintptr // a list of no devices: without one all are used, and be it for a few operations
 	if cfg.GPULayers == 0 {
-		params.SetCPUOnly()
+		params.Devices = uintptr(unsafe.Pointer(&none))
 	}
+	defer runtime.KeepAlive(&none)
 	params.NGpuLayers = int32(cfg.GPULayers)
+	split := make([]float32, llama.MaxDevices())
+	for i, n := range cfg.Split {
+		if i < len(split) {
+			split[i] = float32(n)
+		}
+	}
+	if len(cfg.Split) > 0 && len(split) > 0 {
+		params.TensorSplit = &split[0]
+	}
+	defer runtime.KeepAlive(split)
 	params.SetProgressCallback(func(p float32, _ uintptr) uint8 {
 		progress(p)
 		return 1 // go on
