@@ -33,7 +33,7 @@ func (n *Node) Chat(ctx context.Context, c *api.Chat, reply api.Reply) (api.Resu
 		return api.Result{}, err
 	}
 	a := &answer{node: n, reply: reply, arrived: c.Arrived}
-	err = n.run(ctx, a, c, &wireRequest{Prompt: asked})
+	err = n.run(ctx, a, c, &wireRequest{Prompt: asked, Said: said(c)})
 	return a.result(), err
 }
 
@@ -54,7 +54,7 @@ func (n *Node) run(ctx context.Context, a *answer, c *api.Chat, w *wireRequest) 
 		return n.noPick(snap, c.Model)
 	}
 
-	a.picks = &picks
+	a.picks, w.Keep = &picks, c.KeepAlive
 	w.ID, w.Tenant, w.Priority, w.Class, w.PromptTokens = req.ID, req.Tenant, req.Priority, req.Class, req.Prompt
 	tries := 0
 	var err error
@@ -119,7 +119,7 @@ func (a *answer) begin() error {
 }
 
 func (a *answer) meta() api.Meta {
-	return api.Meta{Node: a.by, NodeName: a.node.nameOf(a.by), Decision: strconv.FormatUint(a.picks.ID, 10), Policy: policyName(a.picks.By)}
+	return api.Meta{Node: a.by, NodeName: a.node.nameOf(a.by), Decision: strconv.FormatUint(a.picks.ID, 10), Policy: policyName(a.picks.By), TTFT: a.ttft}
 }
 
 func (a *answer) result() api.Result {

@@ -6,11 +6,13 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
 	"omx/node/catalog"
 	"omx/node/engine"
+	"omx/node/engine/upstream"
 )
 
 // Config is all a node needs to run. The zero value of a field means its
@@ -59,6 +61,22 @@ type Config struct {
 	ContextTokens int
 	// Threads of one model; default one per core.
 	Threads int
+	// Adapters are LoRA adapters for models of Models, as MODEL=PATH or
+	// MODEL=PATH@SCALE.
+	Adapters []string
+	// Memory is how many bytes the models that are loaded may take together; default
+	// nine tenths of what is free when the node starts.
+	Memory int64
+	// KeepAlive is how long a stored model stays loaded when nobody asks; default 5
+	// minutes, below 0 for good. Those of Models are loaded from the start and kept.
+	KeepAlive time.Duration
+	// KeepConversations keeps on disk, in the data folder, what stored models remember
+	// of conversations while they are unloaded, so that they need not be read again.
+	KeepConversations bool
+	// Upstreams are other servers whose models this node serves as its own.
+	Upstreams []upstream.Config
+	// Preload names stored models to be loaded from the start.
+	Preload []string
 	// RoutePolicy and AdmitPolicy are policies, as package policy reads
 	// references; a change of a file takes effect within a second. Default: what
 	// decided before, else the default built-in policies.
@@ -139,8 +157,19 @@ func (c *Config) validate() error {
 	check(c.Threads >= 0 && c.Threads <= 1024, "threads must be between 1 and 1024, not %d", c.Threads)
 	check(c.FirstToken > 0, "the first-token timeout must be above 0, not %v", c.FirstToken)
 	check(c.PeerTimeout >= 100*time.Millisecond, "the peer timeout must be at least 100ms, not %v", c.PeerTimeout)
+	check(c.Memory >= 0, "memory must not be below 0, not %d", c.Memory)
 	for _, m := range c.Models {
 		if _, _, err := SplitModel(m); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	for i := range c.Upstreams {
+		if err := c.Upstreams[i].Validate(); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	for _, a := range c.Adapters {
+		if _, _, err := splitAdapter(a); err != nil {
 			errs = append(errs, err)
 		}
 	}
@@ -161,6 +190,24 @@ func SplitModel(s string) (catalog.ModelID, string, error) {
 	}
 	return id, path, nil
 }
+
+// splitAdapter reads MODEL=PATH or MODEL=PATH@SCALE.
+func splitAdapter(s string) (model catalog.ModelID, a engine.Adapter, err error) {
+	name, path, ok := strings.Cut(s, "=")
+	if model, err = catalog.ParseModelID(name); err != nil || !ok || path == "" {
+		return model, a, fmt.Errorf("adapter %q: name it with --adapter MODEL=PATH or MODEL=PATH@SCALE", s)
+	}
+	a = engine.Adapter{Path: path, Scale: 1}
+	if at := strings.LastIndexByte(path, '@'); at > 0 {
+		if scale, err := strconv.ParseFloat(path[at+1:], 32); err == nil && scale >= -maxScale && scale <= maxScale {
+			a = engine.Adapter{Path: path[:at], Scale: float32(scale)}
+		}
+	}
+	return model, a, nil
+}
+
+// maxScale is how many times as strong as it was trained an adapter may be.
+const maxScale = 100
 
 // DefaultData is where a node keeps its state: $XDG_STATE_HOME/omx, or what
 // systemd or the home folder give.

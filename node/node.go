@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"omx/node/api"
+	"omx/node/blob"
 	"omx/node/catalog"
 	"omx/node/decide"
 	"omx/node/decide/journal"
@@ -47,6 +48,11 @@ type Node struct {
 	recorder *journal.Writer // nil: decisions are not recorded
 	decider  *decide.Decider
 	engine   engine.Engine
+	local    *engine.Local // of engine, which runs models on this machine; nil if there is none
+	blobs    *blob.Store
+	fixed    map[catalog.ModelID]bool // models that the node was started with
+	stored   atomic.Pointer[stored]
+	syncing  sync.Mutex // of stored
 	mesh     *mesh.Mesh
 	api      *api.Server
 	bus      *events.Bus
@@ -114,7 +120,7 @@ func (n *Node) open() (err error) {
 	if err := n.openKeys(); err != nil {
 		return err
 	}
-	n.api, err = api.New(api.Config{Listen: n.cfg.Listen, Keys: n.keys.Ring, AllowedHosts: n.cfg.AllowedHosts, Name: n.cfg.Name, Version: n.cfg.Version, Log: n.log}, n, n, n)
+	n.api, err = api.New(api.Config{Listen: n.cfg.Listen, Keys: n.keys.Ring, AllowedHosts: n.cfg.AllowedHosts, Models: n, Name: n.cfg.Name, Version: n.cfg.Version, Log: n.log}, n, n, n)
 	return err
 }
 
@@ -142,48 +148,6 @@ func (n *Node) openTable() (err error) {
 	return nil
 }
 
-func (n *Node) openEngine() (err error) {
-	if n.engine = n.cfg.Engine; n.engine != nil {
-		return nil
-	}
-	var models []engine.ModelFile
-	for _, m := range n.cfg.Models {
-		id, path, err := SplitModel(m)
-		if err != nil {
-			return err
-		}
-		// A file that is no model is told at once, not when it fails to load.
-		if _, err := engine.CheckGGUF(path); err != nil {
-			return fmt.Errorf("model %s: %w; name a GGUF file with --model", path, err)
-		}
-		models = append(models, engine.ModelFile{ID: id, Path: path})
-	}
-	if n.cfg.Demo {
-		path, err := engine.DemoModel(filepath.Join(n.cfg.Data, "models"))
-		if err != nil {
-			return err
-		}
-		id, err := catalog.ParseModelID(engine.DemoID)
-		if err != nil {
-			return err
-		}
-		models = append(models, engine.ModelFile{ID: id, Path: path})
-	}
-	exe := n.cfg.Exe
-	if exe == "" {
-		if exe, err = os.Executable(); err != nil {
-			return fmt.Errorf("find this program: %w", err)
-		}
-	}
-	local, err := engine.NewLocal(engine.LocalConfig{Models: models, LibraryDirs: n.cfg.EngineDirs, Exe: exe, Slots: n.cfg.Slots,
-		QueueLimit: n.cfg.QueueLimit, ContextTokens: n.cfg.ContextTokens, Threads: n.cfg.Threads, Log: n.log})
-	if err != nil {
-		return err
-	}
-	n.engine = local
-	return nil
-}
-
 // Start makes the node reachable: policies first, then the mesh and the engine,
 // the API last. Models load in the background.
 func (n *Node) Start(ctx context.Context) error {
@@ -193,11 +157,12 @@ func (n *Node) Start(ctx context.Context) error {
 	if err := n.mesh.Start(ctx); err != nil {
 		return err
 	}
-	if local, ok := n.engine.(*engine.Local); ok {
-		if err := local.Start(ctx); err != nil {
+	if s, ok := n.engine.(interface{ Start(context.Context) error }); ok {
+		if err := s.Start(ctx); err != nil {
 			return err
 		}
 	}
+	n.syncModels()
 	n.monitor.Full()
 	n.publishSelf()
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))

@@ -30,10 +30,13 @@ type wireRequest struct {
 	Attempt      uint32         `json:"attempt,omitempty"`
 	Hops         uint32         `json:"hops"`
 	Prompt       engine.Prompt  `json:"prompt,omitzero"`
+	Said         uint32         `json:"said,omitempty"` // what of it the client has said; see said
 	// Embed, if there is one, is asked for instead; Count only how many tokens the
 	// prompt has.
 	Embed *engine.EmbedRequest `json:"embed,omitempty"`
 	Count bool                 `json:"count,omitempty"`
+	// Keep is how long the model is to stay loaded after this; nil as it is.
+	Keep *time.Duration `json:"keep,omitempty"`
 }
 
 // model is the one that is asked.

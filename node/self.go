@@ -28,6 +28,7 @@ func (n *Node) pollFiles(ctx context.Context) {
 	for tick := time.NewTicker(pollEvery); ; {
 		n.policies.Poll(ctx, n.policyEvent)
 		n.pollKeys()
+		n.syncModels()
 		select {
 		case <-tick.C:
 		case <-ctx.Done():

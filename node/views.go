@@ -8,6 +8,7 @@ import (
 
 	"omx/node/api"
 	"omx/node/catalog"
+	"omx/node/engine"
 	"omx/policies/abi"
 )
 
@@ -57,19 +58,46 @@ func (n *Node) Models() []api.ModelView {
 		views = append(views, v)
 	})
 	for _, m := range n.engine.Models() {
-		if m.Err == "" {
-			continue
-		}
-		broken := api.HolderView{Node: n.id.String(), Name: n.cfg.Name, State: m.State.String(), Error: m.Err}
 		i := slices.IndexFunc(views, func(v api.ModelView) bool { return v.ID == m.ID.String() })
+		if i < 0 && m.Err == "" {
+			continue // it is not in the snapshot yet
+		}
 		if i < 0 {
 			i = len(views)
 			views = append(views, api.ModelView{ID: m.ID.String(), Digest: m.Digest, Bytes: m.Bytes})
 		}
-		views[i].Holders = append(views[i].Holders, broken)
+		if m.Err != "" {
+			views[i].Holders = append(views[i].Holders, api.HolderView{Node: n.id.String(), Name: n.cfg.Name, State: m.State.String(), Error: m.Err})
+		}
+		ownModel(&views[i], &m)
 	}
 	slices.SortFunc(views, func(a, b api.ModelView) int { return strings.Compare(a.ID, b.ID) })
 	return views
+}
+
+// ownModel adds what only this node knows of its own model.
+func ownModel(v *api.ModelView, m *engine.Status) {
+	d := &m.Details
+	v.Family, v.Parameters, v.Quantization, v.Trained, v.Template = d.Family, d.Parameters, d.Quantization, d.Trained, d.Template
+	v.Context, v.Memory, v.VRAM = m.Context, m.Memory, m.VRAM
+	if !m.Expires.IsZero() {
+		v.Expires = &m.Expires
+	}
+	if !m.Modified.IsZero() {
+		v.Modified = &m.Modified
+	}
+	if m.Writes {
+		v.Capabilities = append(v.Capabilities, "completion")
+	}
+	if m.Writes && d.Tools {
+		v.Capabilities = append(v.Capabilities, "tools")
+	}
+	if m.Writes && d.Thinks {
+		v.Capabilities = append(v.Capabilities, "thinking")
+	}
+	if m.Embeds {
+		v.Capabilities = append(v.Capabilities, "embedding")
+	}
 }
 
 // Decision explains one of the last route decisions.

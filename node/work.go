@@ -20,6 +20,11 @@ type sink interface {
 
 // work has this node's own engine do what is asked.
 func (n *Node) work(ctx context.Context, w *wireRequest, out sink) (engine.Usage, error) {
+	if w.Keep != nil && n.local != nil {
+		if err := n.local.Keep(w.model(), *w.Keep); err != nil {
+			return engine.Usage{}, err
+		}
+	}
 	claim := engine.Claim{Priority: w.Priority, Class: w.Class, Tenant: w.Tenant}
 	switch {
 	case w.Embed != nil:
@@ -32,10 +37,16 @@ func (n *Node) work(ctx context.Context, w *wireRequest, out sink) (engine.Usage
 		}
 		return engine.Usage{PromptTokens: e.PromptTokens, QueueWait: e.QueueWait, Total: e.Total}, err
 	case w.Count:
+		if err := n.defaults(w); err != nil {
+			return engine.Usage{}, err
+		}
 		tokens, err := n.engine.Count(ctx, &w.Prompt)
 		return engine.Usage{PromptTokens: tokens}, err
 	}
 	w.Prompt.Claim = claim
+	if err := n.defaults(w); err != nil {
+		return engine.Usage{}, err
+	}
 	return n.engine.Generate(ctx, &w.Prompt, out.token)
 }
 

@@ -38,35 +38,6 @@ func (c *nodesCmd) Run(e *env) error {
 	return w.Flush()
 }
 
-type modelsCmd struct {
-	target
-	JSON bool `help:"Print JSON."`
-}
-
-func (c *modelsCmd) Run(e *env) error {
-	var models []api.ModelView
-	if err := c.get(e.ctx, "/omx/v1/models", &models); err != nil {
-		return err
-	}
-	if c.JSON {
-		return writeJSON(e, models)
-	}
-	w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "MODEL\tSIZE\tDIGEST\tHELD BY")
-	for _, m := range models {
-		var holders []string
-		for _, h := range m.Holders {
-			text := h.Name + " (" + h.State
-			if h.Error != "" {
-				text += ": " + h.Error
-			}
-			holders = append(holders, text+")")
-		}
-		fmt.Fprintf(w, "%s\t%.1f MB\t%s\t%s\n", m.ID, float64(m.Bytes)/1e6, m.Digest[:min(12, len(m.Digest))], join(holders))
-	}
-	return w.Flush()
-}
-
 func join(list []string) string {
 	text := "-"
 	for i, s := range list {

@@ -43,7 +43,8 @@ type cli struct {
 	Run     runCmd     `cmd:"" help:"Ask a model one question and stream the answer."`
 	Chat    chatCmd    `cmd:"" help:"Talk with a model; every line is a question."`
 	Nodes   nodesCmd   `cmd:"" help:"List the nodes a node knows."`
-	Models  modelsCmd  `cmd:"" help:"List the models of the mesh and who holds them."`
+	Embed   embedCmd   `cmd:"" help:"Turn texts into vectors of their meaning."`
+	Models  modelsCmd  `cmd:"" help:"List, fetch, load and remove models."`
 	ID      idCmd      `cmd:"" name:"id" help:"Print this machine's node identity, for other nodes' --peer."`
 	Keys    keysCmd    `cmd:"" help:"Work with the keys of the API."`
 	Policy  policyCmd  `cmd:"" help:"Work with policy modules."`

@@ -10,39 +10,47 @@ import (
 
 	"omx/node"
 	"omx/node/engine"
+	"omx/node/engine/upstream"
 	"omx/node/mesh"
 	"omx/testnet/hosts"
 )
 
 type serveCmd struct {
-	Name        string        `help:"What people call this machine (default: host name)."`
-	Data        string        `help:"Folder for the node's state (default: ~/.local/state/omx)." type:"path"`
-	Listen      string        `help:"Address of the HTTP API; port 0 takes a free one." default:"127.0.0.1:11435" placeholder:"HOST:PORT"`
-	Keys        string        `help:"File of API keys, see: omx keys (default: keys in the data folder, if it is there)." type:"path" placeholder:"FILE"`
-	AllowHost   []string      `help:"Further host name under which clients may address the API." placeholder:"NAME"`
-	Mesh        string        `help:"UDP address for other nodes, as multiaddr." default:"/ip4/127.0.0.1/udp/0/quic-v1" placeholder:"ADDR"`
-	Peer        []string      `help:"Node that may talk with this one: ADDR/p2p/ID to dial it, /p2p/ID if it dials us." placeholder:"ADDR"`
-	Zone        uint32        `help:"Failure domain of this machine, for policies."`
-	Model       []string      `help:"Model file (GGUF) to serve." placeholder:"[NAME=]PATH"`
-	Demo        bool          `help:"Also serve the built-in demonstration model, omx-demo."`
-	EngineDir   []string      `help:"Folder with the engine libraries (default: ~/.local/state/omx/engine, then /usr/lib/omx)." env:"OMX_ENGINE_DIR" type:"path"`
-	EngineOnly  string        `name:"engine-backend" help:"Backend to use where several are installed: cuda, cuda12, vulkan or cpu (default: the first of these)." placeholder:"NAME"`
-	Slots       int           `help:"Requests of one model that run at once." default:"4"`
-	Queue       int           `help:"Requests of one model that may wait." default:"64"`
-	Context     int           `help:"Tokens of one request, prompt and answer." default:"2048"`
-	Threads     int           `help:"Threads of one model (default: one per core)."`
-	RoutePolicy string        `help:"Routing policy: a .wasm file, whose new versions take effect at once, a folder, sha256:DIGEST or a built-in name; may end in @sha256:DIGEST." placeholder:"REF"`
-	AdmitPolicy string        `help:"Admission policy, likewise." placeholder:"REF"`
-	RouteParam  []string      `help:"Parameter of the routing policy." placeholder:"KEY=VALUE"`
-	AdmitParam  []string      `help:"Parameter of the admission policy." placeholder:"KEY=VALUE"`
-	PolicyTrust string        `help:"File of public keys; policies must be signed by them." type:"path" placeholder:"FILE"`
-	PolicyLarge bool          `help:"Allow policies of the size that Go makes: 8 MiB of code, 16 MiB of memory."`
-	Record      bool          `help:"Record every decision in the data folder, at most 128 MiB, for: omx policy replay."`
-	AdmitClosed bool          `help:"Let nobody in when the admission policy fails (default: the built-in rule decides then)."`
-	FirstToken  time.Duration `help:"How long a node may take until its first token before the next is tried." default:"60s"`
-	PeerTimeout time.Duration `help:"How long a peer may be silent before it counts as gone." default:"3s"`
-	JSON        bool          `help:"When ready, print the addresses as one line of JSON."`
-	Verbose     bool          `short:"v" help:"Log more."`
+	Name              string        `help:"What people call this machine (default: host name)."`
+	Data              string        `help:"Folder for the node's state (default: ~/.local/state/omx)." type:"path"`
+	Listen            string        `help:"Address of the HTTP API; port 0 takes a free one." default:"127.0.0.1:11435" placeholder:"HOST:PORT"`
+	Keys              string        `help:"File of API keys, see: omx keys (default: keys in the data folder, if it is there)." type:"path" placeholder:"FILE"`
+	AllowHost         []string      `help:"Further host name under which clients may address the API." placeholder:"NAME"`
+	Mesh              string        `help:"UDP address for other nodes, as multiaddr." default:"/ip4/127.0.0.1/udp/0/quic-v1" placeholder:"ADDR"`
+	Peer              []string      `help:"Node that may talk with this one: ADDR/p2p/ID to dial it, /p2p/ID if it dials us." placeholder:"ADDR"`
+	Zone              uint32        `help:"Failure domain of this machine, for policies."`
+	Model             []string      `help:"Model file (GGUF) to serve." placeholder:"[NAME=]PATH"`
+	Demo              bool          `help:"Also serve the built-in demonstration model, omx-demo."`
+	Adapter           []string      `help:"LoRA adapter for a model of --model; SCALE 1 is as it was trained." placeholder:"MODEL=PATH[@SCALE]"`
+	Upstream          []string      `help:"Other server whose models are served too: vLLM, llama-server, LM Studio, Ollama and the like." placeholder:"URL"`
+	UpstreamKey       string        `help:"File with the key that upstream servers ask for." type:"path" placeholder:"FILE"`
+	Preload           []string      `help:"Stored model to load from the start." placeholder:"MODEL"`
+	KeepAlive         time.Duration `help:"How long a stored model stays loaded when nobody asks; below 0 for good. Those of --model are always kept." default:"5m"`
+	KeepConversations bool          `help:"Keep on disk what models remember of conversations while they are unloaded."`
+	Memory            byteSize      `help:"Memory that loaded models may take together, as 12GiB or 800MiB (default: nine tenths of what is free)." placeholder:"SIZE"`
+	EngineDir         []string      `help:"Folder with the engine libraries (default: ~/.local/state/omx/engine, then /usr/lib/omx)." env:"OMX_ENGINE_DIR" type:"path"`
+	EngineOnly        string        `name:"engine-backend" help:"Backend to use where several are installed: cuda, cuda12, vulkan or cpu (default: the first of these)." placeholder:"NAME"`
+	Slots             int           `help:"Requests of one model that run at once." default:"4"`
+	Queue             int           `help:"Requests of one model that may wait." default:"64"`
+	Context           int           `help:"Tokens of one request, prompt and answer." default:"2048"`
+	Threads           int           `help:"Threads of one model (default: one per core)."`
+	RoutePolicy       string        `help:"Routing policy: a .wasm file, whose new versions take effect at once, a folder, sha256:DIGEST or a built-in name; may end in @sha256:DIGEST." placeholder:"REF"`
+	AdmitPolicy       string        `help:"Admission policy, likewise." placeholder:"REF"`
+	RouteParam        []string      `help:"Parameter of the routing policy." placeholder:"KEY=VALUE"`
+	AdmitParam        []string      `help:"Parameter of the admission policy." placeholder:"KEY=VALUE"`
+	PolicyTrust       string        `help:"File of public keys; policies must be signed by them." type:"path" placeholder:"FILE"`
+	PolicyLarge       bool          `help:"Allow policies of the size that Go makes: 8 MiB of code, 16 MiB of memory."`
+	Record            bool          `help:"Record every decision in the data folder, at most 128 MiB, for: omx policy replay."`
+	AdmitClosed       bool          `help:"Let nobody in when the admission policy fails (default: the built-in rule decides then)."`
+	FirstToken        time.Duration `help:"How long a node may take until its first token before the next is tried." default:"60s"`
+	PeerTimeout       time.Duration `help:"How long a peer may be silent before it counts as gone." default:"3s"`
+	JSON              bool          `help:"When ready, print the addresses as one line of JSON."`
+	Verbose           bool          `short:"v" help:"Log more."`
 }
 
 func (c *serveCmd) Run(e *env) error {
@@ -57,7 +65,7 @@ func (c *serveCmd) Run(e *env) error {
 	n, err := node.New(node.Config{
 		Name: c.Name, Data: c.Data, Listen: c.Listen, Keys: c.Keys, AllowedHosts: c.AllowHost, Mesh: c.Mesh, Peers: c.Peer, Zone: c.Zone,
 		Models: c.Model, Demo: c.Demo, EngineDirs: places, Slots: c.Slots, QueueLimit: c.Queue,
-		ContextTokens: c.Context, Threads: c.Threads, RoutePolicy: c.RoutePolicy, AdmitPolicy: c.AdmitPolicy, RouteParams: c.RouteParam, AdmitParams: c.AdmitParam,
+		ContextTokens: c.Context, Threads: c.Threads, Adapters: c.Adapter, Upstreams: c.upstreams(), Preload: c.Preload, KeepAlive: c.KeepAlive, KeepConversations: c.KeepConversations, Memory: int64(c.Memory), RoutePolicy: c.RoutePolicy, AdmitPolicy: c.AdmitPolicy, RouteParams: c.RouteParam, AdmitParams: c.AdmitParam,
 		PolicyTrust: c.PolicyTrust, PolicyLarge: c.PolicyLarge, AdmitClosed: c.AdmitClosed, Record: c.Record,
 		FirstToken: c.FirstToken, PeerTimeout: c.PeerTimeout, Version: version,
 		Log: slog.New(slog.NewTextHandler(e.stderr, &slog.HandlerOptions{Level: level})),
@@ -78,6 +86,13 @@ func (c *serveCmd) Run(e *env) error {
 	}
 }
 
+func (c *serveCmd) upstreams() (all []upstream.Config) {
+	for _, url := range c.Upstream {
+		all = append(all, upstream.Config{URL: url, KeyFile: c.UpstreamKey})
+	}
+	return all
+}
+
 func (c *serveCmd) announce(e *env, n *node.Node) {
 	info := n.Info()
 	if c.JSON {
@@ -91,7 +106,7 @@ func (c *serveCmd) announce(e *env, n *node.Node) {
 	for _, a := range info.Addrs {
 		e.say("other nodes reach it with: --peer %s", a)
 	}
-	if len(c.Model) == 0 && !c.Demo {
+	if len(c.Model)+len(c.Upstream) == 0 && !c.Demo {
 		e.say("it holds no model and passes requests on; add one with --model PATH or --demo")
 	}
 }
