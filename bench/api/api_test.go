@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"net"
 	"strings"
 	"testing"
 
@@ -39,6 +40,33 @@ func TestRun(t *testing.T) {
 		if err := write(&b); err != nil || !strings.Contains(b.String(), variantBare) {
 			t.Errorf("%s: %v\n%s", name, err, &b)
 		}
+	}
+}
+
+// A stream is read to its end in either shape, and one that broke off is an error.
+func TestNext(t *testing.T) {
+	for _, c := range []struct {
+		name, lines string
+		pieces      int
+		usage, want string
+	}{
+		{"chat", `data: {"choices":[{"delta":{"role":"assistant","content":""}}]}` + "\n\n" + `data: {"choices":[{"delta":{"content":"a"}}]}` + "\n\ndata: [DONE]\n\n\r\n0\r\n\r\n", 1, "", ""},
+		{"completions", `data: {"choices":[{"text":"a\"content\":\"b"}]}` + "\n" + `data: {"choices":[{"text":""}]}` + "\n" + `data: {"usage":{"x":1}}` + "\ndata: [DONE]\n\r\n0\r\n\r\n", 1, `{"usage":{"x":1}}`, ""},
+		{"broken off", `data: {"choices":[{"text":"a"}]}` + "\n" + `data: {"error":{"message":"lost"}}` + "\n", 1, "", "lost"},
+		{"cut off", `data: {"choices":[{"text":"a"}]}`, 0, "", "EOF"},
+	} {
+		node, client := net.Pipe()
+		go func() { _, _ = io.WriteString(node, c.lines); node.Close() }()
+		conn, pieces, err := newConn(client), 0, error(nil)
+		for more := true; more && err == nil; {
+			if more, err = conn.Next(); more {
+				pieces++
+			}
+		}
+		if pieces != c.pieces || strings.TrimSpace(string(conn.Usage())) != c.usage || (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %d pieces, usage %q, %v", c.name, pieces, conn.Usage(), err)
+		}
+		client.Close()
 	}
 }
 

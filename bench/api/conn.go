@@ -9,12 +9,28 @@ import (
 	"time"
 )
 
-// conn is a client that does as little as a client can: what is measured is the
-// node.
-type conn struct {
+// Conn is a client that does as little as a client can: what is measured is the
+// node. It keeps one connection.
+type Conn struct {
 	net.Conn
-	r       *bufio.Reader
-	request []byte
+	r     *bufio.Reader
+	usage []byte
+}
+
+// Dial connects to a node's API.
+func Dial(addr string) (*Conn, error) {
+	c, err := net.DialTimeout("tcp", addr, time.Minute)
+	if err != nil {
+		return nil, err
+	}
+	return newConn(c), nil
+}
+
+func newConn(c net.Conn) *Conn { return &Conn{Conn: c, r: bufio.NewReaderSize(c, 4096)} }
+
+// Post is a request, as it is sent.
+func Post(path string, body []byte) []byte {
+	return fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", path, len(body), body)
 }
 
 // body asks for an answer in one piece or as a stream.
@@ -22,20 +38,13 @@ func body(stream bool) []byte {
 	return fmt.Appendf(nil, `{"model":%q,"stream":%v,"messages":[{"role":"system","content":"You are brief."},{"role":"user","content":"How warm is it in the hall now?"}]}`, modelName, stream)
 }
 
-func dial(addr string, stream bool) (*conn, error) {
-	c, err := net.DialTimeout("tcp", addr, time.Minute)
-	if err != nil {
-		return nil, err
-	}
-	b := body(stream)
-	return &conn{Conn: c, r: bufio.NewReaderSize(c, 4096),
-		request: fmt.Appendf(nil, "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(b), b)}, nil
-}
+// request asks the simulated model.
+func request(stream bool) []byte { return Post("/v1/chat/completions", body(stream)) }
 
-// send writes the request and reads the head of the answer. It returns the length
+// Send writes a request and reads the head of the answer. It returns the length
 // of its body, -1 for a stream.
-func (c *conn) send() (length int, err error) {
-	if _, err := c.Write(c.request); err != nil {
+func (c *Conn) Send(request []byte) (length int, err error) {
+	if _, err := c.Write(request); err != nil {
 		return 0, err
 	}
 	length = -1
@@ -58,9 +67,9 @@ func (c *conn) send() (length int, err error) {
 	}
 }
 
-// whole sends the request and reads an answer in one piece.
-func (c *conn) whole() error {
-	n, err := c.send()
+// whole sends a request and reads an answer in one piece.
+func (c *Conn) whole(request []byte) error {
+	n, err := c.Send(request)
 	if err == nil && n < 0 {
 		err = fmt.Errorf("the answer has no length")
 	}
@@ -70,22 +79,38 @@ func (c *conn) whole() error {
 	return err
 }
 
+// What begins the text of a piece, by chat completions and by completions.
+var texts = [][]byte{[]byte(`"content":"`), []byte(`"text":"`)}
+
 var (
-	content = []byte(`"content":"`)
-	nothing = []byte(`"content":""`)
-	done    = []byte("data: [DONE]")
+	usage  = []byte(`"usage":`)
+	failed = []byte(`data: {"error":`)
+	done   = []byte("data: [DONE]")
 )
 
-// next waits for a piece of text; false at the end of the answer, which is read
-// to its last byte.
-func (c *conn) next() (bool, error) {
+func isPiece(line []byte) bool {
+	for _, begin := range texts {
+		if _, text, ok := bytes.Cut(line, begin); ok {
+			return text[0] != '"'
+		}
+	}
+	return false
+}
+
+// Next waits for a piece of text; false at the end of the answer, which is read
+// to its last byte. After an error the connection is of no more use.
+func (c *Conn) Next() (bool, error) {
 	for {
 		line, err := c.r.ReadSlice('\n')
 		switch {
 		case err != nil:
 			return false, err
-		case bytes.Contains(line, content) && !bytes.Contains(line, nothing):
+		case isPiece(line):
 			return true, nil
+		case bytes.HasPrefix(line, failed):
+			return false, fmt.Errorf("the answer broke off: %s", bytes.TrimSpace(line))
+		case bytes.Contains(line, usage):
+			c.usage = append(c.usage[:0], bytes.TrimPrefix(line, []byte("data: "))...)
 		case bytes.HasPrefix(line, done):
 			for !bytes.Equal(line, []byte("0\r\n")) { // the last chunk
 				if line, err = c.r.ReadSlice('\n'); err != nil {
@@ -97,3 +122,7 @@ func (c *conn) next() (bool, error) {
 		}
 	}
 }
+
+// Usage is the JSON of the last answer's usage, where it was asked for; valid
+// until the next call of Next.
+func (c *Conn) Usage() []byte { return c.usage }

@@ -89,21 +89,22 @@ func (r *Result) first(ctx context.Context, count int) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
-	c, err := dial(s.addr(), true)
+	c, err := Dial(s.addr())
 	if err != nil {
 		return err
 	}
 	defer c.Close()
+	ask := request(true)
 	var times stats.Float64Data
 	for i := range count + count/10 { // the first tenth warms up
 		began := time.Now()
-		if _, err := c.send(); err != nil {
+		if _, err := c.Send(ask); err != nil {
 			return err
 		}
-		more, err := c.next()
+		more, err := c.Next()
 		took := time.Since(began)
 		for err == nil && more {
-			more, err = c.next()
+			more, err = c.Next()
 		}
 		if err != nil {
 			return err

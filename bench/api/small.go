@@ -84,7 +84,7 @@ func small(ctx context.Context, variant string, start func(context.Context) (str
 		if err != nil {
 			return nil, err
 		}
-		conns := make([]*conn, workers)
+		conns, ask := make([]*Conn, workers), request(false)
 		closeAll := func() (err error) {
 			for _, c := range conns {
 				if c != nil {
@@ -94,7 +94,7 @@ func small(ctx context.Context, variant string, start func(context.Context) (str
 			return errors.Join(err, end())
 		}
 		for i := range conns {
-			if conns[i], err = dial(addr, false); err != nil {
+			if conns[i], err = Dial(addr); err != nil {
 				return nil, errors.Join(err, closeAll())
 			}
 		}
@@ -103,7 +103,7 @@ func small(ctx context.Context, variant string, start func(context.Context) (str
 		return &measure.Run{
 			Op: func(w *measure.Worker, n int) {
 				for range n {
-					if err := conns[w.Index].whole(); err != nil {
+					if err := conns[w.Index].whole(ask); err != nil {
 						mu.Lock()
 						failed = err
 						mu.Unlock()

@@ -68,18 +68,19 @@ func streams(ctx context.Context, n, tokens int) (*Streams, error) {
 // watch reads one stream and notes how late each token was, by the clock that
 // the first one started.
 func watch(addr string, late *[]float64) (ttft float64, err error) {
-	c, err := dial(addr, true)
+	c, err := Dial(addr)
 	if err != nil {
 		return 0, err
 	}
 	defer c.Close()
+	ask := request(true)
 	began := time.Now()
-	if _, err := c.send(); err != nil {
+	if _, err := c.Send(ask); err != nil {
 		return 0, err
 	}
 	var first time.Time
 	for i := 0; ; i++ {
-		more, err := c.next()
+		more, err := c.Next()
 		if err != nil || !more {
 			return ttft, err
 		}

@@ -177,6 +177,16 @@ func TestFiguresAreTrue(t *testing.T) {
 	}
 }
 
+// A wall time from elsewhere replaces the timer's own.
+func TestStopAt(t *testing.T) {
+	var timer Timer
+	timer.Start()
+	timer.StopAt(4, time.Hour)
+	if s := timer.sample; s.Ops != 4 || s.Wall != float64(time.Hour)/4 {
+		t.Errorf("4 operations in an hour measured as %+v", s)
+	}
+}
+
 func TestErrors(t *testing.T) {
 	ok := Case{Name: "x", Variant: "y", Start: func(int) (*Run, error) { return &Run{Op: func(*Worker, int) {}}, nil }}
 	for _, cfg := range []Config{{Duration: time.Hour}, {Duration: 1}, {Repeats: -1}, {Repeats: 1e6}, {Procs: []int{0}}, {Procs: []int{2, 2}}} {

@@ -21,8 +21,11 @@ func (t *Timer) Start() {
 }
 
 // Stop ends the section, in which n operations were done.
-func (t *Timer) Stop(n int64) {
-	wall := time.Since(t.begin)
+func (t *Timer) Stop(n int64) { t.StopAt(n, time.Since(t.begin)) }
+
+// StopAt is Stop for work whose wall time was taken nearer to it, such as by the
+// process that did it.
+func (t *Timer) StopAt(n int64, wall time.Duration) {
 	cpu := processTime() - t.cpu
 	runtime.ReadMemStats(&t.after)
 	ops := float64(max(n, 1))
