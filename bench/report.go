@@ -10,20 +10,23 @@ import (
 
 	"omx/bench/api"
 	"omx/bench/decision"
+	"omx/bench/engine"
 	"omx/bench/measure"
 	"omx/bench/mesh"
 	"omx/bench/policyhost"
 	"omx/bench/seed"
 	"omx/bench/store"
 	"omx/bench/testnet"
+	nodeengine "omx/node/engine"
 	"omx/node/files"
 )
 
 // Options say what the report's suites are given.
 type Options struct {
-	Version string          // of the program that measures
-	Testnet testnet.Options // which policies to compare
-	Short   bool            // a quick look, for tests
+	Version    string          // of the program that measures
+	EngineDirs []string        // searched in order for the engine libraries
+	Testnet    testnet.Options // which policies to compare
+	Short      bool            // a quick look, for tests
 }
 
 // section is one suite of the report.
@@ -35,6 +38,10 @@ type section struct {
 // Report runs every suite and writes what came of it to the file at path, whole
 // or not at all.
 func Report(ctx context.Context, path string, opt Options, progress io.Writer) error {
+	// Told before the suites that come first have taken their minutes.
+	if _, err := nodeengine.Find(opt.EngineDirs...); err != nil {
+		return err
+	}
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "# Benchmarks\n\nWritten by `make bench`; nothing in it is typed by hand.\n\n")
 	fmt.Fprintf(&b, "| | |\n|---|---|\n| measured | %s |\n| version | %s |\n| machine | %s |\n\n", time.Now().UTC().Format(time.RFC3339), opt.Version, measure.Here())
@@ -89,6 +96,14 @@ func (o Options) sections() []section {
 		{"The API", "omx bench api", "Requests over HTTP to a node whose engine answers at once: what the node itself costs.",
 			func(ctx context.Context, p io.Writer) (func(io.Writer) error, error) {
 				r, err := api.Run(ctx, api.Options{Short: o.Short}, p)
+				if err != nil {
+					return nil, err
+				}
+				return r.WriteMarkdown, nil
+			}},
+		{"The engine", "omx bench engine", "A model served by a node beside the same model in the bare binding of llama.cpp, which decodes and does nothing else, and what becomes of a node whose worker is killed.",
+			func(ctx context.Context, p io.Writer) (func(io.Writer) error, error) {
+				r, err := engine.Run(ctx, engine.Options{EngineDirs: o.EngineDirs, Short: o.Short}, p)
 				if err != nil {
 					return nil, err
 				}

@@ -12,6 +12,7 @@ import (
 	"omx/bench"
 	benchapi "omx/bench/api"
 	"omx/bench/decision"
+	benchengine "omx/bench/engine"
 	"omx/bench/measure"
 	benchmesh "omx/bench/mesh"
 	"omx/bench/policyhost"
@@ -28,6 +29,8 @@ type benchCmd struct {
 	Decision benchDecisionCmd `cmd:"" help:"What a decision costs, by each built-in policy."`
 	Policy   benchPolicyCmd   `cmd:"" help:"What the policy host costs and holds: metering, runaways, loading, memory, replay."`
 	API      benchAPICmd      `cmd:"" name:"api" help:"Small requests, first tokens and many streams over HTTP."`
+	Engine   benchEngineCmd   `cmd:"" help:"Answers, prompts and first tokens beside the bare binding; the loss of a worker."`
+	Bare     benchBareCmd     `cmd:"" name:"engine-bare" hidden:"" help:"The bare binding; started by bench engine."`
 	Mesh     benchMeshCmd     `cmd:"" help:"Requests and tokens between nodes, and what a peer's answer costs."`
 	Store    benchStoreCmd    `cmd:"" help:"What a node keeps of its mesh: questions, saving, opening, damage."`
 	Report   benchReportCmd   `cmd:"" help:"Run every suite and write BENCHMARKS.md."`
@@ -185,6 +188,43 @@ func (c *benchAPICmd) Run(e *env) error {
 	return nil
 }
 
+type benchEngineCmd struct {
+	EngineDir []string `help:"Folder with the engine libraries." env:"OMX_ENGINE_DIR" type:"path"`
+	Threads   int      `default:"1" help:"Threads of each model; with 1, node and client have a processor of their own where there are two."`
+	DemoOnly  bool     `help:"Without the larger model."`
+	Short     bool     `help:"A quick look: fewer, shorter measurements, and a tiny model as the larger one."`
+	Format    string   `enum:"table,gobench,json,markdown" default:"table" help:"table, gobench (for benchstat), json or markdown."`
+	Check     bool     `help:"Fail when a floor is missed: too far behind the bare binding, or too slow to recover."`
+}
+
+func (c *benchEngineCmd) Run(e *env) error {
+	if c.Threads < 1 || c.Threads > 1024 {
+		return usageError{fmt.Errorf("--threads: %d is not between 1 and 1024", c.Threads)}
+	}
+	r, err := benchengine.Run(e.ctx, benchengine.Options{EngineDirs: engineDirs(c.EngineDir), Threads: c.Threads, DemoOnly: c.DemoOnly, Short: c.Short}, e.stderr)
+	if err != nil {
+		return err
+	}
+	asJSON := func(io.Writer) error { return writeJSON(e, r) }
+	write := map[string]func(io.Writer) error{"table": r.WriteTable, "gobench": r.WriteGobench, "json": asJSON, "markdown": r.WriteMarkdown}
+	if err := write[c.Format](e.stdout); err != nil {
+		return err
+	}
+	if c.Check {
+		return r.Check()
+	}
+	return nil
+}
+
+type benchBareCmd struct{}
+
+func (benchBareCmd) Run(e *env) error {
+	if code := benchengine.RunBare(e.stdin, e.stdout, e.stderr); code != 0 {
+		return toldError{fmt.Errorf("the bare binding ended with code %d", code)}
+	}
+	return nil
+}
+
 type benchStoreCmd struct {
 	Short  bool   `help:"A quick look: fewer, shorter measurements."`
 	Format string `enum:"table,json,markdown" default:"table" help:"table, json or markdown."`
@@ -208,8 +248,9 @@ func (c *benchStoreCmd) Run(e *env) error {
 }
 
 type benchReportCmd struct {
-	Out   string `default:"BENCHMARKS.md" help:"File to write." type:"path"`
-	Short bool   `help:"A quick look: fewer, shorter measurements."`
+	Out       string   `default:"BENCHMARKS.md" help:"File to write." type:"path"`
+	EngineDir []string `help:"Folder with the engine libraries." env:"OMX_ENGINE_DIR" type:"path"`
+	Short     bool     `help:"A quick look: fewer, shorter measurements."`
 }
 
 func (c *benchReportCmd) Run(e *env) error {
@@ -223,7 +264,7 @@ func (c *benchReportCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	return bench.Report(e.ctx, c.Out, bench.Options{Version: version, Testnet: opt, Short: c.Short}, e.stderr)
+	return bench.Report(e.ctx, c.Out, bench.Options{Version: version, EngineDirs: engineDirs(c.EngineDir), Testnet: opt, Short: c.Short}, e.stderr)
 }
 
 // namedPolicy is a built-in policy by name, or a module from a file.

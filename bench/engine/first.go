@@ -1,0 +1,117 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/montanaflynn/stats"
+)
+
+// First is the time to first token, from sending a request to its first piece.
+type First struct {
+	Requests int       `json:"requests"` // in each way, by turns
+	Prompt   int       `json:"prompt"`   // tokens of the last one's prompt
+	Bare     Quantiles `json:"bare"`
+	Hop      Quantiles `json:"hop"` // to the bare binding's process and back, which is not in Bare
+	Engine   Quantiles `json:"engine"`
+	HTTP     Quantiles `json:"http"`
+}
+
+// Quantiles of a time.
+type Quantiles struct {
+	P50 time.Duration `json:"p50_ns"`
+	P99 time.Duration `json:"p99_ns"`
+}
+
+// less is omx's own part: the quantiles of a time less the bare binding's median.
+// So what the machine adds to one request in a hundred counts against omx, as it
+// does in the bare binding's own p99.
+func (q Quantiles) less(bare Quantiles) Quantiles {
+	return Quantiles{q.P50 - bare.P50, q.P99 - bare.P50}
+}
+
+func quantiles(d stats.Float64Data) Quantiles { return Quantiles{quantile(d, 50), quantile(d, 99)} }
+
+func quantile(d stats.Float64Data, percent float64) time.Duration {
+	v, err := stats.Percentile(d, percent)
+	if err != nil { // none
+		return 0
+	}
+	return time.Duration(v)
+}
+
+// firstLetters is the prompt of a small request.
+const firstLetters = 16
+
+// firstTokens asks for one token after a new prompt, in each way in turns.
+func (r *rig) firstTokens(ctx context.Context, requests int) (f First, err error) {
+	f.Requests = requests
+	texts := newPrompts(2)
+	times, hops := make([]stats.Float64Data, len(r.ways)), stats.Float64Data(nil)
+	for i := range requests + requests/10 { // the first tenth warms up
+		for j, by := range r.ways {
+			t, err := by.ask(ctx, texts.list(1, firstLetters), 1)
+			if err != nil {
+				return f, fmt.Errorf("%s: %w", by.name, err)
+			}
+			f.Prompt = t.prompt
+			if i >= requests/10 {
+				times[j] = append(times[j], float64(t.first))
+				if by.name == variantBare {
+					hops = append(hops, float64(t.hop))
+				}
+			}
+		}
+		if ctx.Err() != nil {
+			return f, ctx.Err()
+		}
+	}
+	f.Bare, f.Engine, f.HTTP = quantiles(times[0]), quantiles(times[1]), quantiles(times[2])
+	f.Hop = quantiles(hops)
+	return f, nil
+}
+
+// Prefix is two prompts that begin the same and end differently, over HTTP.
+type Prefix struct {
+	Pairs  int           `json:"pairs"`
+	Tokens int           `json:"tokens"` // of what they share, in the last pair
+	Cached float64       `json:"cached"` // share of it that was not read again, the least
+	First  time.Duration `json:"first"`  // time to first token, medians
+	Second time.Duration `json:"second"`
+}
+
+// prefixes asks pairs, each with another prefix.
+func (r *rig) prefixes(ctx context.Context, n counts) (p Prefix, err error) {
+	p.Pairs, p.Cached = n.prefixes, 1
+	texts := newPrompts(3)
+	var first, second stats.Float64Data
+	for range n.prefixes {
+		prefix := texts.next(n.letters * 5 / 6)
+		count, err := r.askBare(ctx, []string{prefix}, 0)
+		if err != nil {
+			return p, err
+		}
+		a, err := r.http.ask(ctx, []string{prefix + texts.next(answerLetters)}, 1)
+		if err != nil {
+			return p, err
+		}
+		b, err := r.http.ask(ctx, []string{prefix + texts.next(answerLetters)}, 1)
+		if err != nil {
+			return p, err
+		}
+		p.Tokens = count.prompt
+		p.Cached = min(p.Cached, float64(b.cached)/float64(max(count.prompt, 1)))
+		first, second = append(first, float64(a.first)), append(second, float64(b.first))
+	}
+	p.First, p.Second = quantile(first, 50), quantile(second, 50)
+	return p, nil
+}
+
+// ratio is the second's time to the first's.
+func (p Prefix) ratio() float64 {
+	if p.First <= 0 {
+		return 1
+	}
+	return float64(p.Second) / float64(p.First)
+}
