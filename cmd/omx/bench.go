@@ -201,7 +201,11 @@ func (c *benchEngineCmd) Run(e *env) error {
 	if c.Threads < 1 || c.Threads > 1024 {
 		return usageError{fmt.Errorf("--threads: %d is not between 1 and 1024", c.Threads)}
 	}
-	r, err := benchengine.Run(e.ctx, benchengine.Options{EngineDirs: engineDirs(c.EngineDir), Threads: c.Threads, DemoOnly: c.DemoOnly, Short: c.Short}, e.stderr)
+	dirs, err := engineDirs(c.EngineDir, "")
+	if err != nil {
+		return err
+	}
+	r, err := benchengine.Run(e.ctx, benchengine.Options{EngineDirs: dirs, Threads: c.Threads, DemoOnly: c.DemoOnly, Short: c.Short}, e.stderr)
 	if err != nil {
 		return err
 	}
@@ -264,7 +268,11 @@ func (c *benchReportCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	return bench.Report(e.ctx, c.Out, bench.Options{Version: version, EngineDirs: engineDirs(c.EngineDir), Testnet: opt, Short: c.Short}, e.stderr)
+	dirs, err := engineDirs(c.EngineDir, "")
+	if err != nil {
+		return err
+	}
+	return bench.Report(e.ctx, c.Out, bench.Options{Version: version, EngineDirs: dirs, Testnet: opt, Short: c.Short}, e.stderr)
 }
 
 // namedPolicy is a built-in policy by name, or a module from a file.
