@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -134,7 +135,11 @@ func (c *idCmd) Run(e *env) error {
 type workerCmd struct{}
 
 func (workerCmd) Run(e *env) error {
-	if code := engine.RunWorker(e.ctx, e.stdin, e.stdout, e.stderr); code != 0 {
+	stdin, ok := e.stdin.(*os.File)
+	if !ok {
+		return errors.New("a worker is started by omx serve, not by hand")
+	}
+	if code := engine.RunWorker(e.ctx, stdin, e.stdout, e.stderr); code != 0 {
 		return fmt.Errorf("worker ended with code %d", code)
 	}
 	return nil

@@ -88,6 +88,7 @@ type stream struct {
 	format  format
 	buf     []byte
 	begun   bool
+	until   time.Time // the write deadline that is set
 }
 
 func (st *stream) Begin(m Meta) error {
@@ -110,10 +111,14 @@ func (st *stream) Token(t Token) error {
 	return st.flush()
 }
 
-// flush sends what is in the buffer. A client that does not read for
-// writeTimeout is gone.
+// flush sends what is in the buffer. A client that does not read for about
+// writeTimeout is gone: to move the deadline with every token would cost a tenth of
+// what the token does.
 func (st *stream) flush() error {
-	_ = st.control.SetWriteDeadline(time.Now().Add(writeTimeout))
+	if now := time.Now(); st.until.Sub(now) < writeTimeout-time.Second {
+		st.until = now.Add(writeTimeout)
+		_ = st.control.SetWriteDeadline(st.until)
+	}
 	if _, err := st.w.Write(st.buf); err != nil {
 		return err
 	}

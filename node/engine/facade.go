@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"io"
+	"os"
 
 	"omx/node/engine/demo"
 	"omx/node/engine/gguf"
@@ -53,6 +54,6 @@ func CheckGGUF(path string) (gguf.Header, error) { return gguf.Check(path) }
 
 // RunWorker is a worker's whole life; "omx worker" calls it and ends with the
 // status it returns.
-func RunWorker(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer) int {
+func RunWorker(ctx context.Context, stdin *os.File, stdout, stderr io.Writer) int {
 	return worker.Run(ctx, stdin, stdout, stderr)
 }

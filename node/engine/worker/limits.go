@@ -22,10 +22,9 @@ const (
 
 	// MaxSlots bounds the requests that run at once: each needs its own part of
 	// the context memory, and a step must have room for all of them.
-	MaxSlots = 64
-	// maxCommands is what may wait between two steps. A node sends a request only
-	// for a free slot and cancels it at most once.
-	maxCommands = 4 * MaxSlots
+	MaxSlots    = 64
+	inputBuffer = 64 << 10 // bytes read from the node at once: most requests fit
+
 	// maxTokenBytes is about the longest text of one token in known
 	// vocabularies (runs of spaces); longer prompts are refused unread.
 	maxTokenBytes = 256

@@ -1,8 +1,6 @@
 package worker
 
 import (
-	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -49,37 +47,49 @@ func newLoop(m model, slots int, out io.Writer) *loop {
 	return l
 }
 
-// run answers until ctx ends, or the model or the other end fails.
-func (l *loop) run(ctx context.Context, commands <-chan command) error {
+// source is where commands come from; see input.
+type source interface {
+	ready() bool
+	next() (command, error)
+}
+
+// run answers until there are no more commands, or the model or the other end fails.
+func (l *loop) run(in source) error {
 	for {
-		if !l.working() {
-			select {
-			case c := <-commands:
-				l.do(c)
-			case <-ctx.Done():
-				return nil
+		for idle := !l.working(); idle || in.ready(); idle = !l.working() {
+			if idle { // it may wait
+				if err := l.flush(); err != nil {
+					return err
+				}
 			}
-		}
-		for more := true; more; {
-			select {
-			case c := <-commands:
-				l.do(c)
-			case <-ctx.Done():
+			switch c, err := in.next(); {
+			case errors.Is(err, io.EOF):
 				return nil
+			case err != nil:
+				return err
 			default:
-				more = false
+				l.do(c)
 			}
 		}
-		if err := cmp.Or(l.step(), l.broken); err != nil {
+		if err := l.step(); err != nil {
 			return err
 		}
-		if len(l.frames) > 0 {
-			if _, err := l.out.Write(l.frames); err != nil {
-				return fmt.Errorf("write to node: %w", err)
-			}
-			l.frames = l.frames[:0]
+		if err := l.flush(); err != nil {
+			return err
 		}
 	}
+}
+
+// flush sends what has been said.
+func (l *loop) flush() error {
+	if l.broken != nil || len(l.frames) == 0 {
+		return l.broken
+	}
+	if _, err := l.out.Write(l.frames); err != nil {
+		return fmt.Errorf("write to node: %w", err)
+	}
+	l.frames = l.frames[:0]
+	return nil
 }
 
 func (l *loop) working() bool {

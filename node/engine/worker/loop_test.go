@@ -2,7 +2,6 @@ package worker
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"io"
 	"os"
@@ -335,19 +334,56 @@ func TestLoopKeepsScopesApart(t *testing.T) {
 	}
 }
 
-func TestRunEndsOnErrors(t *testing.T) {
+// said is a node that says these, and then closes.
+type said []command
+
+func (s *said) ready() bool { return true }
+
+func (s *said) next() (command, error) {
+	if len(*s) == 0 {
+		return command{}, io.EOF
+	}
+	c := (*s)[0]
+	*s = (*s)[1:]
+	return c, nil
+}
+
+// steady is a node that says no more until the work is done.
+type steady struct {
+	said
+	l *loop
+}
+
+func (s *steady) ready() bool { return len(s.said) > 0 }
+
+func TestRun(t *testing.T) {
+	job := command{request: 1, job: &frame.Job{Messages: []frame.Message{{Content: "a=b="}}}}
 	boom := errors.New("boom")
 	r := newRig(t, 1, 100)
 	r.fail = boom
-	commands := make(chan command, 1)
-	commands <- command{request: 1, job: &frame.Job{Messages: []frame.Message{{Content: "a=b="}}}}
-	if err := r.run(t.Context(), commands); !errors.Is(err, boom) {
+	if err := r.run(&steady{said{job}, r.loop}); !errors.Is(err, boom) {
 		t.Errorf("error %v", err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := newRig(t, 1, 100).run(ctx, commands); err != nil {
-		t.Errorf("after the context: %v", err)
+	r = newRig(t, 1, 100)
+	var out bytes.Buffer
+	r.out = &out
+	count := job
+	count.request, count.count = 2, true
+	if err := r.run(&steady{said{count, job}, r.loop}); err != nil {
+		t.Error(err)
+	}
+	var kinds []frame.Kind
+	for rd := frame.NewReader(&out); ; {
+		f, err := rd.Next()
+		if err != nil {
+			break
+		}
+		if f.Kind != frame.Speed {
+			kinds = append(kinds, f.Kind)
+		}
+	}
+	if !slices.Equal(kinds, []frame.Kind{frame.End, frame.Piece, frame.End}) {
+		t.Errorf("it said %v", kinds)
 	}
 }
 

@@ -1,11 +1,11 @@
 package worker
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"runtime"
 
 	"omx/node/engine/frame"
@@ -13,26 +13,22 @@ import (
 )
 
 // Run is the whole life of a worker: it loads the model that the first frame on
-// stdin names and answers requests until stdin closes or ctx ends. It returns
+// stdin, a pipe, names and answers requests until that closes or ctx ends. It returns
 // the exit status at once then, even while the model is busy; the caller is
 // expected to end the process. llama.cpp is loaded into this process for good,
 // so Run works once.
-func Run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer) int {
+func Run(ctx context.Context, stdin *os.File, stdout, stderr io.Writer) int {
 	stdout, err := reserve(stdout)
 	if err != nil {
 		fmt.Fprintln(stderr, "worker:", err)
 		return 1
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-
-	load := make(chan frame.LoadConfig, 1)
-	commands := make(chan command, maxCommands)
+	in := newInput(stdin)
 	ended := make(chan error, 2)
-	go func() { ended <- read(stdin, load, commands) }()
+	go func() { ended <- hangup(in.fd) }()
 	go func() {
 		runtime.LockOSThread() // llama.cpp keeps some state by thread
-		ended <- work(ctx, load, commands, stdout, stderr)
+		ended <- work(in, stdout, stderr)
 	}()
 	select {
 	case err = <-ended:
@@ -45,62 +41,15 @@ func Run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// read passes on what the node says until it closes the pipe.
-func read(stdin io.Reader, load chan<- frame.LoadConfig, commands chan<- command) error {
-	r := frame.NewReader(bufio.NewReaderSize(stdin, 64<<10))
-	for first := true; ; first = false {
-		f, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("read from node: %w", err)
-		}
-		c := command{request: f.Request}
-		switch {
-		case first && (f.Kind == frame.Load || f.Kind == frame.Probe):
-			cfg := frame.LoadConfig{Probe: f.Kind == frame.Probe}
-			if err := f.Decode(&cfg); err != nil {
-				return err
-			}
-			load <- cfg
-			continue
-		case !first && (f.Kind == frame.Submit || f.Kind == frame.Count) && f.Request != 0:
-			c.job, c.count = new(frame.Job), f.Kind == frame.Count
-			if err := f.Decode(c.job); err != nil {
-				return err
-			}
-		case !first && f.Kind == frame.Embed && f.Request != 0:
-			c.texts = new(frame.Texts)
-			if err := f.Decode(c.texts); err != nil {
-				return err
-			}
-		case !first && f.Kind == frame.Save && f.Request != 0:
-			c.save = new(frame.State)
-			if err := f.Decode(c.save); err != nil {
-				return err
-			}
-		case !first && f.Kind == frame.Cancel:
-		default:
-			return fmt.Errorf("%w: kind %d out of turn", frame.ErrProtocol, f.Kind)
-		}
-		select {
-		case commands <- c:
-		default:
-			return fmt.Errorf("%w: more than %d commands wait", frame.ErrProtocol, maxCommands)
-		}
-	}
-}
-
 // work loads the model and answers.
-func work(ctx context.Context, load <-chan frame.LoadConfig, commands <-chan command, stdout, stderr io.Writer) error {
-	var cfg frame.LoadConfig
-	select {
-	case cfg = <-load:
-	case <-ctx.Done():
+func work(in *input, stdout, stderr io.Writer) error {
+	cfg, err := in.load()
+	switch {
+	case errors.Is(err, io.EOF):
 		return nil
-	}
-	if cfg.Probe {
+	case err != nil:
+		return err
+	case cfg.Probe:
 		return probe(cfg.Library, stdout, stderr)
 	}
 	m, failure := prepare(&cfg, stdout, stderr)
@@ -128,7 +77,7 @@ func work(ctx context.Context, load <-chan frame.LoadConfig, commands <-chan com
 		return errors.New(failure.Message)
 	}
 	l.frames = l.frames[:0]
-	return l.run(ctx, commands)
+	return l.run(in)
 }
 
 func prepare(cfg *frame.LoadConfig, stdout, stderr io.Writer) (*loaded, *frame.Failure) {

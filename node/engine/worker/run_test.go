@@ -5,7 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
-	"slices"
+	"os"
 	"strings"
 	"testing"
 
@@ -42,23 +42,26 @@ func TestRead(t *testing.T) {
 	tests := []struct {
 		name string
 		data []byte
-		want error // nil: the end of the stream
+		want error
 	}{
-		{"closed at once", nil, nil},
-		{"closed later", stream(t, frame.Load, frame.Submit, frame.Cancel), nil},
+		{"closed at once", nil, io.EOF},
+		{"closed later", stream(t, frame.Load, frame.Submit, frame.Cancel), io.EOF},
 		{"garbage", []byte("hello, is this a worker?"), frame.ErrProtocol},
 		{"submit before load", stream(t, frame.Submit), frame.ErrProtocol},
-		{"probed", stream(t, frame.Probe), nil},
+		{"probed", stream(t, frame.Probe), io.EOF},
 		{"work after a probe", stream(t, frame.Probe, frame.Probe), frame.ErrProtocol},
 		{"loaded twice", stream(t, frame.Load, frame.Load), frame.ErrProtocol},
 		{"a worker's frame", stream(t, frame.Load, frame.End), frame.ErrProtocol},
 		{"cut off", whole[:len(whole)-3], io.ErrUnexpectedEOF},
-		{"too many commands", stream(t, append([]frame.Kind{frame.Load}, slices.Repeat([]frame.Kind{frame.Cancel}, maxCommands+1)...)...), frame.ErrProtocol},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			err := read(bytes.NewReader(tt.data), make(chan frame.LoadConfig, 1), make(chan command, maxCommands))
-			if !errors.Is(err, tt.want) || tt.want == nil && err != nil {
+			in := &input{r: frame.NewReader(bytes.NewReader(tt.data))}
+			_, err := in.load()
+			for err == nil {
+				_, err = in.next()
+			}
+			if !errors.Is(err, tt.want) {
 				t.Errorf("error %v, want %v", err, tt.want)
 			}
 		})
@@ -66,13 +69,14 @@ func TestRead(t *testing.T) {
 }
 
 func TestRunWithoutLibraries(t *testing.T) {
-	in, node := io.Pipe()
+	in, node := pipe(t)
 	var out, talk bytes.Buffer
-	go func() { _, _ = node.Write(stream(t, frame.Load)) }()
+	if _, err := node.Write(stream(t, frame.Load)); err != nil {
+		t.Fatal(err)
+	}
 	if code := Run(t.Context(), in, &out, &talk); code != 1 {
 		t.Errorf("status %d", code)
 	}
-	node.Close() // the reader ends
 	f, err := frame.NewReader(&out).Next()
 	var why frame.Failure
 	if err != nil || f.Kind != frame.Failed || f.Decode(&why) != nil || why.Code != frame.NoLibrary || !strings.HasSuffix(why.Message, "omx engine install") {
@@ -81,14 +85,51 @@ func TestRunWithoutLibraries(t *testing.T) {
 }
 
 func TestRunEndsWithItsInput(t *testing.T) {
-	if code := Run(t.Context(), strings.NewReader(""), io.Discard, io.Discard); code != 0 {
+	in, node := pipe(t)
+	node.Close()
+	if code := Run(t.Context(), in, io.Discard, io.Discard); code != 0 {
 		t.Errorf("status %d", code)
 	}
-	in, node := io.Pipe()
-	defer node.Close()
+	in, _ = pipe(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if code := Run(ctx, in, io.Discard, io.Discard); code != 0 {
 		t.Errorf("after the context: status %d", code)
 	}
+}
+
+// What a node has said does not matter any more when it is gone.
+func TestHangup(t *testing.T) {
+	in, node := pipe(t)
+	if readable(int(in.Fd())) {
+		t.Error("readable before anything was written")
+	}
+	if _, err := node.Write([]byte("unread")); err != nil || !readable(int(in.Fd())) {
+		t.Error("not readable", err)
+	}
+	done, fd := make(chan error, 1), int(in.Fd())
+	go func() { done <- hangup(fd) }()
+	select {
+	case err := <-done:
+		t.Error("ended while the node was there", err)
+	default:
+	}
+	node.Close()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+// pipe is closed by the end of the test, once what reads from it has ended.
+func pipe(t *testing.T) (in, node *os.File) {
+	t.Helper()
+	in, node, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		node.Close()
+		in.Close()
+	})
+	return in, node
 }
