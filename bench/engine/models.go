@@ -12,6 +12,13 @@ import (
 	"path/filepath"
 
 	"omx/node/engine"
+	"omx/node/engine/gguf"
+)
+
+// A block of type Q8_0 is a scale as a half and then its values.
+const (
+	q8Values = 32
+	q8Block  = 2 + q8Values
 )
 
 // shape is that of a model of random weights: honest for speed, useless for
@@ -36,7 +43,7 @@ func endless(dir string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	end := append([]byte("tokenizer.ggml.eos_token_id"), ggufU32, 0, 0, 0, 2, 0, 0, 0)
+	end := append([]byte("tokenizer.ggml.eos_token_id"), 4, 0, 0, 0, 2, 0, 0, 0)
 	if bytes.Count(data, end) != 1 {
 		return "", errors.New("the demonstration model has no end-of-turn token")
 	}
@@ -52,24 +59,24 @@ func endless(dir string) (string, error) {
 // output matrix that belong to anything else are zero, so it never ends an answer
 // and never says half a character.
 func (s shape) random(path string) error {
-	var g ggufWriter
-	g.set("general.architecture", "llama")
-	g.set("general.name", "random")
-	g.set("llama.context_length", uint32(s.context))
-	g.set("llama.embedding_length", uint32(s.width))
-	g.set("llama.block_count", uint32(s.layers))
-	g.set("llama.feed_forward_length", uint32(s.hidden))
-	g.set("llama.attention.head_count", uint32(s.heads))
-	g.set("llama.attention.head_count_kv", uint32(s.kvHeads))
-	g.set("llama.rope.dimension_count", uint32(s.width/s.heads))
-	g.set("llama.attention.layer_norm_rms_epsilon", float32(1e-5))
-	g.set("llama.vocab_size", uint32(s.vocabulary))
+	var g gguf.Writer
+	g.Set("general.architecture", "llama")
+	g.Set("general.name", "random")
+	g.Set("llama.context_length", uint32(s.context))
+	g.Set("llama.embedding_length", uint32(s.width))
+	g.Set("llama.block_count", uint32(s.layers))
+	g.Set("llama.feed_forward_length", uint32(s.hidden))
+	g.Set("llama.attention.head_count", uint32(s.heads))
+	g.Set("llama.attention.head_count_kv", uint32(s.kvHeads))
+	g.Set("llama.rope.dimension_count", uint32(s.width/s.heads))
+	g.Set("llama.attention.layer_norm_rms_epsilon", float32(1e-5))
+	g.Set("llama.vocab_size", uint32(s.vocabulary))
 	silent := s.words(&g)
 
 	weights := rand.New(rand.NewPCG(1, 2)) // the same file every time
 	matrix := func(name string, in, out, zero int) {
 		scale := half(float32(1 / (73 * math.Sqrt(float64(in))))) // 73: of bytes drawn evenly, so that sums have about the size of 1
-		g.tensor(name, tensorQ8, uint64(in/q8Values*out*q8Block), func(w *bufio.Writer) {
+		g.Tensor(name, gguf.Q8_0, func(w *bufio.Writer) {
 			var block [q8Block]byte
 			for i := range in / q8Values * out {
 				clear(block[:])
@@ -84,7 +91,7 @@ func (s shape) random(path string) error {
 		}, in, out)
 	}
 	ones := func(name string) {
-		g.tensor(name, tensorF32, uint64(4*s.width), func(w *bufio.Writer) {
+		g.Tensor(name, gguf.F32, func(w *bufio.Writer) {
 			for range s.width {
 				w.Write(binary.LittleEndian.AppendUint32(nil, math.Float32bits(1)))
 			}
@@ -106,12 +113,12 @@ func (s shape) random(path string) error {
 	}
 	ones("output_norm.weight")
 	matrix("output.weight", s.width, s.vocabulary, silent)
-	return g.write(path)
+	return g.Write(path)
 }
 
 // words sets a byte-level vocabulary and returns how many tokens at its start are
 // never to be said.
-func (s shape) words(g *ggufWriter) (silent int) {
+func (s shape) words(g *gguf.Writer) (silent int) {
 	const normal, control, blank = 1, 3, "Ġ"
 	tokens, kinds, merges := []string{"<|end|>"}, []int32{control}, []string(nil)
 	add := func(text string) { tokens, kinds = append(tokens, text), append(kinds, normal) }
@@ -126,14 +133,14 @@ func (s shape) words(g *ggufWriter) (silent int) {
 	for len(tokens) < s.vocabulary {
 		add(fmt.Sprintf("%sw%d", blank, len(tokens)))
 	}
-	g.set("tokenizer.ggml.model", "gpt2")
-	g.set("tokenizer.ggml.pre", "gpt-2")
-	g.set("tokenizer.ggml.tokens", tokens)
-	g.set("tokenizer.ggml.token_type", kinds)
-	g.set("tokenizer.ggml.merges", merges)
-	g.set("tokenizer.ggml.bos_token_id", uint32(0))
-	g.set("tokenizer.ggml.eos_token_id", uint32(0))
-	g.set("tokenizer.ggml.add_bos_token", false)
+	g.Set("tokenizer.ggml.model", "gpt2")
+	g.Set("tokenizer.ggml.pre", "gpt-2")
+	g.Set("tokenizer.ggml.tokens", tokens)
+	g.Set("tokenizer.ggml.token_type", kinds)
+	g.Set("tokenizer.ggml.merges", merges)
+	g.Set("tokenizer.ggml.bos_token_id", uint32(0))
+	g.Set("tokenizer.ggml.eos_token_id", uint32(0))
+	g.Set("tokenizer.ggml.add_bos_token", false)
 	return silent
 }
 
@@ -173,4 +180,15 @@ func (p *prompts) list(n, letters int) []string {
 		list[i] = p.next(letters)
 	}
 	return list
+}
+
+// half is v in 16 bits: exact for what is not too small or large, but for its last
+// digits, which are cut off.
+func half(v float32) uint16 {
+	bits := math.Float32bits(v)
+	exponent := int(bits>>23&0xff) - 127 + 15
+	if exponent <= 0 {
+		return 0
+	}
+	return uint16(bits>>16&0x8000) | uint16(exponent)<<10 | uint16(bits>>13&0x3ff)
 }

@@ -2,7 +2,6 @@ package fit
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -73,108 +72,59 @@ func (t tensor) bytes() int64 {
 // write makes the file. The weights are random, or a hole.
 func (s shape) write(t testing.TB) string {
 	t.Helper()
-	var meta bytes.Buffer
-	pairs := 0
-	put := func(v any) { _ = binary.Write(&meta, binary.LittleEndian, v) }
-	text := func(v string) { put(uint64(len(v))); meta.WriteString(v) }
-	pair := func(key string, v any) {
-		pairs++
-		text(key)
-		switch v := v.(type) {
-		case string:
-			put(uint32(8))
-			text(v)
-		case int:
-			put(uint32(4))
-			put(uint32(v))
-		case float32:
-			put(uint32(6))
-			put(v)
-		case []int32:
-			put([]uint32{9, 5})
-			put(uint64(len(v)))
-			put(v)
-		case []string:
-			put([]uint32{9, 8})
-			put(uint64(len(v)))
-			for _, x := range v {
-				text(x)
-			}
-		}
-	}
-	pair("general.architecture", "llama")
-	pair("llama.context_length", 1<<17)
-	pair("llama.embedding_length", s.width)
-	pair("llama.block_count", s.layers)
-	pair("llama.feed_forward_length", s.ff)
-	pair("llama.attention.head_count", s.heads)
+	var g gguf.Writer
+	number := func(key string, v int) { g.Set(key, uint32(v)) }
+	g.Set("general.architecture", "llama")
+	number("llama.context_length", 1<<17)
+	number("llama.embedding_length", s.width)
+	number("llama.block_count", s.layers)
+	number("llama.feed_forward_length", s.ff)
+	number("llama.attention.head_count", s.heads)
 	if s.experts > 0 {
-		pair("llama.expert_count", s.experts)
-		pair("llama.expert_used_count", 2)
+		number("llama.expert_count", s.experts)
+		number("llama.expert_used_count", 2)
 	}
-	pair("llama.attention.head_count_kv", s.kvHeads)
-	pair("llama.rope.dimension_count", s.width/s.heads)
-	pair("llama.attention.layer_norm_rms_epsilon", float32(1e-5))
+	number("llama.attention.head_count_kv", s.kvHeads)
+	number("llama.rope.dimension_count", s.width/s.heads)
+	g.Set("llama.attention.layer_norm_rms_epsilon", float32(1e-5))
 	tokens, types := vocabulary(s.vocab)
-	pair("tokenizer.ggml.model", "gpt2")
-	pair("tokenizer.ggml.pre", "gpt-2")
-	pair("tokenizer.ggml.tokens", tokens)
-	pair("tokenizer.ggml.token_type", types)
-	pair("tokenizer.ggml.merges", []string{"a a"})
-	pair("tokenizer.ggml.eos_token_id", s.vocab-1)
-	pair("tokenizer.ggml.bos_token_id", s.vocab-1)
+	g.Set("tokenizer.ggml.model", "gpt2")
+	g.Set("tokenizer.ggml.pre", "gpt-2")
+	g.Set("tokenizer.ggml.tokens", tokens)
+	g.Set("tokenizer.ggml.token_type", types)
+	g.Set("tokenizer.ggml.merges", []string{"a a"})
+	number("tokenizer.ggml.eos_token_id", s.vocab-1)
+	number("tokenizer.ggml.bos_token_id", s.vocab-1)
 
-	var infos bytes.Buffer
-	offset := int64(0)
-	all := s.tensors()
-	for _, x := range all {
-		_ = binary.Write(&infos, binary.LittleEndian, uint64(len(x.name)))
-		infos.WriteString(x.name)
-		_ = binary.Write(&infos, binary.LittleEndian, uint32(len(x.dims)))
-		for _, d := range x.dims {
-			_ = binary.Write(&infos, binary.LittleEndian, uint64(d))
-		}
-		_ = binary.Write(&infos, binary.LittleEndian, uint32(x.kind))
-		_ = binary.Write(&infos, binary.LittleEndian, uint64(offset))
-		offset += (x.bytes() + 31) / 32 * 32
+	rnd := rand.New(rand.NewPCG(1, 2))
+	size := int64(0)
+	for _, x := range s.tensors() {
+		g.Tensor(x.name, x.kind, func(w *bufio.Writer) {
+			if !s.sparse {
+				weights(w, rnd, x)
+			}
+		}, x.dims...)
+		size += (x.bytes() + 31) / 32 * 32
 	}
 	path := filepath.Join(t.TempDir(), "m.gguf")
-	f, err := os.Create(path)
-	if err != nil {
+	if err := g.Write(path); err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
-	w := bufio.NewWriterSize(f, 1<<20)
-	start := bytes.NewBufferString("GGUF")
-	_ = binary.Write(start, binary.LittleEndian, []uint32{3})
-	_ = binary.Write(start, binary.LittleEndian, []uint64{uint64(len(all)), uint64(pairs)})
-	start.Write(meta.Bytes())
-	start.Write(infos.Bytes())
-	start.Write(make([]byte, -start.Len()&31))
-	head := int64(start.Len())
-	if _, err := start.WriteTo(w); err != nil {
-		t.Fatal(err)
-	}
-	if !s.sparse {
-		rnd := rand.New(rand.NewPCG(1, 2))
-		for _, x := range all {
-			if err := weights(w, rnd, x); err != nil {
-				t.Fatal(err)
-			}
+	if s.sparse { // what is not written is a hole
+		st, err := os.Stat(path)
+		if err == nil {
+			err = os.Truncate(path, st.Size()+size)
 		}
-	}
-	if err := w.Flush(); err != nil {
-		t.Fatal(err)
-	}
-	if err := f.Truncate(head + offset); err != nil {
-		t.Fatal(err)
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 	return path
 }
 
 // weights writes small random ones: for quantised blocks, bytes below a scale.
-func weights(w io.Writer, rnd *rand.Rand, x tensor) error {
-	buf := make([]byte, (x.bytes()+31)/32*32)
+func weights(w io.Writer, rnd *rand.Rand, x tensor) {
+	buf := make([]byte, x.bytes())
 	var scale [2]byte
 	binary.LittleEndian.PutUint16(scale[:], 0x0c00) // 2^-12
 	_, size := x.kind.Block()
@@ -191,8 +141,7 @@ func weights(w io.Writer, rnd *rand.Rand, x tensor) error {
 			copy(buf[i:], scale[:])
 		}
 	}
-	_, err := w.Write(buf)
-	return err
+	w.Write(buf) // the writer keeps an error
 }
 
 // vocabulary is one token for each byte, fillers, and the one that ends.

@@ -78,7 +78,11 @@ func startWorker(t *testing.T, path string, r Room) *loaded {
 	l.wait()
 	l.before = l.resident()
 	l.send(frame.Load, 0, frame.LoadConfig{Model: path, Library: libraryDir(t), Slots: r.Slots, Context: r.Context, Threads: 1})
-	if f, err := l.out.Next(); err != nil || f.Kind != frame.Ready {
+	f, err := l.out.Next()
+	for err == nil && f.Kind == frame.Progress {
+		f, err = l.out.Next()
+	}
+	if err != nil || f.Kind != frame.Ready {
 		t.Fatalf("the worker does not load: %v %s", err, f.Payload)
 	}
 	return l
