@@ -10,6 +10,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"omx/node/api"
@@ -40,7 +41,7 @@ func (n *Node) UnloadModel(ctx context.Context, m catalog.ModelID) error {
 
 // PullModel fetches a model into the store, and serves it.
 func (n *Node) PullModel(ctx context.Context, m catalog.ModelID, source, digest string, progress func(api.Progress)) error {
-	if _, err := n.manages(); err != nil {
+	if err := n.storable(m); err != nil {
 		return err
 	}
 	source = cmp.Or(source, m.String())
@@ -186,9 +187,14 @@ func (n *Node) named(m blob.Manifest) error {
 	return nil
 }
 
-// checkModel refuses files that are no models.
+// checkModel refuses files that are no models. Where in the store the file lies says
+// nothing to who sent it.
 func checkModel(path string) error {
 	_, err := engine.CheckGGUF(path)
+	if errors.Is(err, engine.ErrNotModel) {
+		why := strings.TrimPrefix(strings.ReplaceAll(err.Error(), path+": ", ""), engine.ErrNotModel.Error())
+		return fmt.Errorf("%w%s", engine.ErrNotModel, why)
+	}
 	return err
 }
 

@@ -17,6 +17,10 @@ const (
 	// pollEvery is how often files of policies and keys are looked at, and how soon
 	// a policy that crashed has a spare again.
 	pollEvery = 250 * time.Millisecond
+	// sweepEvery is how often files of models that no name needs are removed; they
+	// stay for keepBlobs, since clients send files first and name them after.
+	sweepEvery = 24 * time.Hour
+	keepBlobs  = 24 * time.Hour
 	// saveEvery is how often the catalog goes to disk: after a crash the node
 	// starts with what it knew then.
 	saveEvery = time.Minute
@@ -25,7 +29,12 @@ const (
 // pollFiles keeps policies and keys fresh until ctx ends, beside refresh: a module
 // of the size that Go makes takes a second to compile.
 func (n *Node) pollFiles(ctx context.Context) {
+	var swept time.Time
 	for tick := time.NewTicker(pollEvery); ; {
+		if now := time.Now(); now.Sub(swept) >= sweepEvery {
+			swept = now
+			n.sweepBlobs()
+		}
 		n.policies.Poll(ctx, n.policyEvent)
 		n.pollKeys()
 		n.syncModels()

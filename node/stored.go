@@ -189,6 +189,19 @@ func (n *Node) serve(m *blob.Manifest, now *stored) error {
 	return n.local.Add(f)
 }
 
+// sweepBlobs removes what crashes and clients have left in the store.
+func (n *Node) sweepBlobs() {
+	if n.blobs == nil {
+		return
+	}
+	switch w, err := n.blobs.GC(keepBlobs); {
+	case err != nil:
+		n.log.Warn("unused model files stay", "why", err)
+	case w.Bytes > 0:
+		n.log.Info("removed unused model files", "files", w.Blobs+w.Partials, "bytes", w.Bytes)
+	}
+}
+
 // defaults puts those of a stored model into a request that this node serves.
 func (n *Node) defaults(w *wireRequest) error {
 	s := n.stored.Load()

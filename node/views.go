@@ -53,7 +53,8 @@ func (n *Node) Models() []api.ModelView {
 		v := api.ModelView{ID: id.String(), Digest: holders[0].Digest, Bytes: holders[0].Bytes}
 		for i := range holders {
 			h := &holders[i]
-			v.Holders = append(v.Holders, api.HolderView{Node: h.ID.String(), Name: h.Name, State: h.State.String()})
+			v.Holders = append(v.Holders, api.HolderView{Node: h.ID.String(), Name: h.Name, State: h.State.String(),
+				Running: h.Load.Running, Queued: h.Load.Queued, Slots: h.Load.Slots})
 		}
 		views = append(views, v)
 	})
@@ -80,6 +81,10 @@ func ownModel(v *api.ModelView, m *engine.Status) {
 	d := &m.Details
 	v.Family, v.Parameters, v.Quantization, v.Trained, v.Template = d.Family, d.Parameters, d.Quantization, d.Trained, d.Template
 	v.Context, v.Memory, v.VRAM = m.Context, m.Memory, m.VRAM
+	v.Wait = float64(m.Wait.Microseconds()) / 1000
+	if m.State == catalog.Loading {
+		v.Progress = m.Progress
+	}
 	if !m.Expires.IsZero() {
 		v.Expires = &m.Expires
 	}

@@ -118,8 +118,14 @@ func (c *modelsShowCmd) Run(e *env) error {
 	if m.Expires != nil {
 		row("unloaded", "in "+time.Until(*m.Expires).Round(time.Second).String()+", unless it is used")
 	}
+	if m.Progress > 0 {
+		row("loading", fmt.Sprintf("%d %%", m.Progress/10))
+	}
+	if m.Wait > 0 {
+		row("one more waits", time.Duration(m.Wait*1e6).Round(10*time.Millisecond).String()+", about")
+	}
 	for _, h := range m.Holders {
-		state := h.State
+		state := fmt.Sprintf("%s, %d of %d slots taken, %d wait", h.State, h.Running, h.Slots, h.Queued)
 		if h.Error != "" {
 			state += ": " + h.Error
 		}

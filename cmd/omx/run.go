@@ -38,6 +38,7 @@ type question struct {
 	Before      []turn  `json:"-"` // of the conversation
 
 	Answer     string  `json:"answer"`
+	Thinking   string  `json:"thinking,omitempty"`
 	Node       string  `json:"node"`
 	Decision   string  `json:"decision"`
 	Policy     string  `json:"policy"`
@@ -70,8 +71,10 @@ func (q *question) summary() string {
 	return fmt.Sprintf("node %s answered: first token %.1f ms, %d tokens, %.0f tokens/s", q.Node, q.TTFTMillis, q.Tokens, q.PerSecond)
 }
 
-// ask streams the answer through show, piece by piece.
+// ask streams the answer through show, piece by piece. What the model thinks before
+// is talk.
 func (q *question) ask(e *env, t *target, show func(string)) error {
+	think := func(text string) { fmt.Fprint(e.stderr, text) }
 	began := time.Now()
 	resp, err := t.post(e.ctx, "/v1/chat/completions", map[string]any{
 		"model": q.Model, "stream": true, "stream_options": map[string]bool{"include_usage": true},
@@ -84,7 +87,7 @@ func (q *question) ask(e *env, t *target, show func(string)) error {
 	defer resp.Body.Close()
 	q.Node, q.Decision, q.Policy = resp.Header.Get("x-omx-node-name"), resp.Header.Get("x-omx-decision"), resp.Header.Get("x-omx-policy")
 
-	var answer strings.Builder
+	var answer, thoughts strings.Builder
 	var first time.Time
 	done := false
 	lines := bufio.NewScanner(resp.Body)
@@ -101,7 +104,8 @@ func (q *question) ask(e *env, t *target, show func(string)) error {
 		var chunk struct {
 			Choices []struct {
 				Delta struct {
-					Content string `json:"content"`
+					Content  string `json:"content"`
+					Thinking string `json:"reasoning_content"`
 				} `json:"delta"`
 			} `json:"choices"`
 			Usage *struct {
@@ -121,12 +125,15 @@ func (q *question) ask(e *env, t *target, show func(string)) error {
 			q.Tokens = chunk.Usage.CompletionTokens
 		}
 		for _, choice := range chunk.Choices {
-			if text := choice.Delta.Content; text != "" {
-				if first.IsZero() {
-					first = time.Now()
-				}
-				answer.WriteString(text)
-				show(text)
+			d := &choice.Delta
+			if first.IsZero() && d.Content+d.Thinking != "" {
+				first = time.Now()
+			}
+			thoughts.WriteString(d.Thinking)
+			think(d.Thinking)
+			if d.Content != "" {
+				answer.WriteString(d.Content)
+				show(d.Content)
 			}
 		}
 	}
@@ -136,7 +143,7 @@ func (q *question) ask(e *env, t *target, show func(string)) error {
 	if !done {
 		return errors.New("the answer broke off: the node closed the connection")
 	}
-	q.Answer = answer.String()
+	q.Answer, q.Thinking = answer.String(), thoughts.String()
 	if !first.IsZero() {
 		q.TTFTMillis = float64(first.Sub(began).Microseconds()) / 1000
 		if d := time.Since(first).Seconds(); q.Tokens > 1 && d > 0 {

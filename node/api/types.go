@@ -191,6 +191,8 @@ type ModelView struct {
 	Template string     `json:"template,omitempty"`   // chat template
 	Memory   int64      `json:"memory,omitempty"`     // bytes that it takes when loaded
 	VRAM     int64      `json:"vram,omitempty"`       // of these on GPUs
+	Progress int        `json:"progress,omitempty"`   // of loading, per mille
+	Wait     float64    `json:"wait_ms,omitempty"`    // how long one more request would wait for a slot, about
 	Expires  *time.Time `json:"expires_at,omitempty"` // when it is unloaded, if nobody asks; nil: not by itself
 	Modified *time.Time `json:"modified_at,omitempty"`
 	// Capabilities are "completion", "tools", "thinking", "embedding", "vision".
@@ -203,6 +205,10 @@ type HolderView struct {
 	Name  string `json:"name"`
 	State string `json:"state"` // "loaded", "loading" or "on disk"
 	Error string `json:"error,omitempty"`
+	// Requests in a slot, those that wait for one, and slots, as the node said last.
+	Running uint32 `json:"running"`
+	Queued  uint32 `json:"queued"`
+	Slots   uint32 `json:"slots"`
 }
 
 // DecisionView is a route decision with what the policy saw.

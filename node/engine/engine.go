@@ -142,13 +142,14 @@ type Status struct {
 	// Memory is how many bytes the model takes when it is loaded, as estimated; VRAM
 	// how many of them on GPUs.
 	Memory, VRAM int64
-	Progress     int       // of loading, per mille
-	Expires      time.Time // when it is unloaded, if nobody asks; zero: not by itself, or not loaded
-	Pinned       bool      // never unloaded for others
-	Embeds       bool      // it can make embeddings
-	Writes       bool      // it can write text
-	GPULayers    int       // layers on GPUs, the output as one more
-	Modified     time.Time // of the file
+	Progress     int           // of loading, per mille
+	Expires      time.Time     // when it is unloaded, if nobody asks; zero: not by itself, or not loaded
+	Pinned       bool          // never unloaded for others
+	Wait         time.Duration // how long one more request would wait for a slot; 0 if it is not known
+	Embeds       bool          // it can make embeddings
+	Writes       bool          // it can write text
+	GPULayers    int           // layers on GPUs, the output as one more
+	Modified     time.Time     // of the file
 	Details      Details
 }
 

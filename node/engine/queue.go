@@ -141,8 +141,6 @@ func (g *gate) waits(class uint32) (n int) {
 	return n
 }
 
-// delay is how long a newcomer of no priority would wait; 0 if not at all, or if that
-// is not known.
 func (g *gate) delay() time.Duration {
 	if g.running < g.slots {
 		return 0
@@ -219,6 +217,14 @@ func (g *gate) admit() {
 		}
 		w.turn <- nil
 	}
+}
+
+// wouldWait is how long a newcomer would wait; 0 if not at all, or if that is not
+// known.
+func (g *gate) wouldWait() time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.delay()
 }
 
 func (g *gate) load() catalog.Load {

@@ -59,7 +59,7 @@ func (s *served) status() Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := s.now
-	st.Load = s.gate.load()
+	st.Load, st.Wait = s.gate.load(), s.gate.wouldWait()
 	if st.State == catalog.Loaded && s.keep >= 0 && !s.file.Pin {
 		st.Expires = s.gate.lastUsed().Add(s.keep)
 	}
