@@ -1,8 +1,9 @@
 // Package engine runs models on this machine and says how fast and how busy they
 // are.
 //
-// Local keeps one worker process for each model, with a bounded first-come
-// queue before its slots; Sim answers the same interface without a model, for
+// Local keeps one worker process for each model that is loaded, with a bounded queue
+// before its slots: by priority, and in shares for tenants. It loads models when they
+// are asked for, within a budget of memory, and unloads them when they are idle. Sim answers the same interface without a model, for
 // tests and testnets. Both pass the same conformance suite. Group joins several
 // engines behind one; package upstream has one that asks another server.
 //
@@ -16,6 +17,8 @@
 //	libffi   a clear line when libffi is missing
 //	gguf     the header of a model file, read with bounds
 //	fit      what memory a model takes, and which layers go where
+//	chat     conversations by the model's own template; thoughts and calls in answers
+//	grammar  JSON schemas as grammars
 //	text     tokens joined to text, ended by stop texts
 //	demo     the demonstration model
 //	upstream an engine in front of another server; it imports this package
