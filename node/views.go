@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -79,6 +80,7 @@ func (n *Node) Models() []api.ModelView {
 // ownModel adds what only this node knows of its own model.
 func ownModel(v *api.ModelView, m *engine.Status) {
 	d := &m.Details
+	v.Digest, v.Bytes = cmp.Or(m.Digest, v.Digest), max(m.Bytes, v.Bytes)
 	v.Family, v.Parameters, v.Quantization, v.Trained, v.Template = d.Family, d.Parameters, d.Quantization, d.Trained, d.Template
 	v.Context, v.Memory, v.VRAM = m.Context, m.Memory, m.VRAM
 	v.Wait = float64(m.Wait.Microseconds()) / 1000

@@ -201,7 +201,7 @@ func (c *modelsPullCmd) follow(e *env, body io.Reader) error {
 }
 
 type modelsRmCmd struct {
-	target
+	ordering
 	Model []string `arg:"" help:"Stored model."`
 }
 
@@ -216,7 +216,7 @@ func (c *modelsRmCmd) Run(e *env) error {
 }
 
 type modelsCpCmd struct {
-	target
+	ordering
 	From string `arg:"" help:"Stored model."`
 	To   string `arg:"" help:"Its further name."`
 }
@@ -230,7 +230,7 @@ func (c *modelsCpCmd) Run(e *env) error {
 }
 
 type modelsLoadCmd struct {
-	target
+	ordering
 	Model string         `arg:"" help:"Model of the node."`
 	Keep  *time.Duration `help:"How long it stays loaded when nobody asks; -1s for good (default: as the node is configured)."`
 }
@@ -248,7 +248,7 @@ func (c *modelsLoadCmd) Run(e *env) error {
 }
 
 type modelsUnloadCmd struct {
-	target
+	ordering
 	Model string `arg:"" help:"Model of the node."`
 }
 
@@ -260,13 +260,22 @@ func (c *modelsUnloadCmd) Run(e *env) error {
 	return nil
 }
 
-// order has a node do something with its models.
-func (t *target) order(e *env, action string, body any) error {
-	resp, err := t.post(e.ctx, "/omx/v1/models/"+action, body)
+// ordering is a command that has a node do something with its models.
+type ordering struct {
+	target
+	JSON bool `help:"Print the node's models afterwards as JSON."`
+}
+
+func (o *ordering) order(e *env, action string, body any) error {
+	resp, err := o.post(e.ctx, "/omx/v1/models/"+action, body)
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
-	_, err = io.Copy(io.Discard, io.LimitReader(resp.Body, maxReply))
+	to := io.Discard
+	if o.JSON {
+		to = e.stdout
+	}
+	_, err = io.Copy(to, io.LimitReader(resp.Body, maxReply))
 	return err
 }

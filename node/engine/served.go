@@ -101,6 +101,11 @@ func (s *served) open(ctx context.Context, digest *sync.WaitGroup) error {
 	s.header = header
 	s.now.Bytes, s.now.Memory = header.Bytes, need(s.cfg, header).Total()
 	s.now.Details = details(header)
+	s.now.Embeds = header.Pooling != "rank" // until it is loaded and says so itself
+	s.now.Writes = header.Causal && header.Pooling != "rank" && header.Pooling != "cls"
+	if st, err := os.Stat(s.file.Path); err == nil {
+		s.now.Modified = st.ModTime()
+	}
 	if s.now.Digest = s.file.Digest; s.now.Digest == "" {
 		digest.Go(func() { s.digest(ctx) }) // a large file takes as long to read as to load
 	}

@@ -56,6 +56,7 @@ type Ready struct {
 // Host is one running process.
 type Host struct {
 	Ready
+	Data   string // folder of its state
 	cmd    *exec.Cmd
 	exited chan struct{} // closed when the process is gone
 	err    error         // how it ended; read after exited
@@ -121,7 +122,7 @@ func (c *Config) start(ctx context.Context, i int, before []*Host, after []strin
 	if i >= c.Nodes-c.Holders {
 		args = append(args, "--demo")
 	}
-	h := &Host{cmd: exec.Command(c.Exe, append(args, c.Args...)...), exited: make(chan struct{}), tail: &tail{name: name, to: c.Talk}}
+	h := &Host{Data: c.dir(i), cmd: exec.Command(c.Exe, append(args, c.Args...)...), exited: make(chan struct{}), tail: &tail{name: name, to: c.Talk}}
 	h.cmd.Stderr = h.tail
 	h.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is ours to pass on
 	out, err := h.cmd.StdoutPipe()
