@@ -41,6 +41,8 @@ func (n *Node) Chat(ctx context.Context, c *api.Chat, reply api.Reply) (api.Resu
 func (n *Node) run(ctx context.Context, a *answer, c *api.Chat, w *wireRequest) error {
 	now, snap := n.now(), n.table.Snapshot()
 	req := n.request(c)
+	w.chain.of(&w.Prompt)
+	w.chain.blocks(&req)
 	if v := n.decider.Admit(now, snap, &req); v.Action >= abi.Shed {
 		n.emit(events.RequestShed, n.id, c.Model, uint64(v.Wait.Microseconds()), 0)
 		return refusal(v)

@@ -67,6 +67,7 @@ type Node struct {
 	kept         map[catalog.NodeID]string // slow facts as stored; used by one goroutine of the mesh at a time
 	keptMu       sync.Mutex
 	states       states
+	remembered   remembered
 
 	failed chan error
 	cancel context.CancelFunc

@@ -37,6 +37,8 @@ type wireRequest struct {
 	Count bool                 `json:"count,omitempty"`
 	// Keep is how long the model is to stay loaded after this; nil as it is.
 	Keep *time.Duration `json:"keep,omitempty"`
+
+	chain chain // of the prompt, as the client has sent it; made at each node
 }
 
 // model is the one that is asked.
@@ -89,6 +91,8 @@ func (n *Node) Serve(ctx context.Context, from catalog.NodeID, s *mesh.ServerStr
 	req := decide.Request{ID: w.ID, Model: w.model(), Tenant: w.Tenant, Prompt: w.PromptTokens, Estimated: true,
 		MaxOut: uint32(max(w.Prompt.MaxTokens, 0)), FromPeer: true, Peer: from.Handle(), Entry: from.Handle(), Streamed: true, Attempt: w.Attempt, Hops: w.Hops}
 	req.Priority, req.Class = w.Priority, w.Class
+	w.chain.of(&w.Prompt)
+	w.chain.blocks(&req)
 	if w.Deadline > 0 {
 		req.Deadline = n.now() + w.Deadline
 	}

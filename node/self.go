@@ -98,7 +98,11 @@ func (n *Node) Info() catalog.NodeInfo {
 	n.states.changed(models, func(m *engine.Status) {
 		n.emit(events.ModelState, n.id, m.ID, uint64(m.State), uint64(m.Progress))
 	})
+	told := maxRemembered / max(len(models), 1)
 	for _, m := range models {
+		if m.State != catalog.Loaded {
+			n.remembered.forget(m.ID)
+		}
 		if m.Err != "" {
 			continue // nobody should be sent to a model that cannot be used
 		}
@@ -108,7 +112,8 @@ func (n *Node) Info() catalog.NodeInfo {
 			speed.At = now
 		}
 		info.Placements = append(info.Placements, catalog.Placement{Model: m.ID, Digest: m.Digest, Bytes: m.Bytes,
-			State: m.State, Load: load, Speed: speed, Context: uint32(cmp.Or(m.Context, n.cfg.ContextTokens))})
+			State: m.State, Load: load, Speed: speed, Context: uint32(cmp.Or(m.Context, n.cfg.ContextTokens)),
+			Prefixes: n.remembered.of(m.ID, min(told, catalog.MaxPrefixes))})
 	}
 	return info
 }

@@ -8,6 +8,7 @@ import (
 	"math"
 
 	"omx/node/api"
+	"omx/node/catalog"
 	"omx/node/engine"
 	"omx/node/mesh"
 )
@@ -44,10 +45,25 @@ func (n *Node) work(ctx context.Context, w *wireRequest, out sink) (engine.Usage
 		return engine.Usage{PromptTokens: tokens}, err
 	}
 	w.Prompt.Claim = claim
+	model := w.Prompt.Model
 	if err := n.defaults(w); err != nil {
 		return engine.Usage{}, err
 	}
-	return n.engine.Generate(ctx, &w.Prompt, out.token)
+	usage, err := n.engine.Generate(ctx, &w.Prompt, out.token)
+	if err == nil {
+		n.remembered.put(model, &w.chain, n.slots(model))
+	}
+	return usage, err
+}
+
+// slots is how many requests of a model run at once here.
+func (n *Node) slots(m catalog.ModelID) int {
+	for _, h := range n.table.Snapshot().Holders(m) {
+		if h.Self {
+			return int(h.Load.Slots)
+		}
+	}
+	return 0
 }
 
 // Embed makes embeddings, or scores, here or on another node.

@@ -74,7 +74,11 @@ func (q *question) summary() string {
 // ask streams the answer through show, piece by piece. What the model thinks before
 // is talk.
 func (q *question) ask(e *env, t *target, show func(string)) error {
-	think := func(text string) { fmt.Fprint(e.stderr, text) }
+	think := func(text string) {
+		if text != "" {
+			fmt.Fprint(e.stderr, text)
+		}
+	}
 	began := time.Now()
 	resp, err := t.post(e.ctx, "/v1/chat/completions", map[string]any{
 		"model": q.Model, "stream": true, "stream_options": map[string]bool{"include_usage": true},

@@ -69,6 +69,8 @@ type Placement struct {
 	Speed  Speed   `json:"speed"`
 	// Context is how many tokens, prompt and answer, a slot holds; 0 unknown.
 	Context uint32 `json:"context,omitempty"`
+	// Prefixes are what its slots remember of prompts.
+	Prefixes Prefixes `json:"prefixes,omitempty"`
 }
 
 // NodeInfo is what a node says of itself. The highest Seq of a node wins.

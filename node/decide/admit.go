@@ -62,7 +62,7 @@ func (d *Decider) fillAdmit(b []byte, s *catalog.Snapshot, m *catalog.ModelView,
 	h.SelfRow = 0
 	d.admission.fill(h, r.Tenant, now)
 	if here, _ := self(m); here != nil {
-		fillRows(b, stride, m.Holders[:1], m.Rows[:1])
+		r.fillRows(b, stride, m.Holders[:1], m.Rows[:1])
 		return
 	}
 	abi.PutRow(b, stride, 0, &s.SelfRow)

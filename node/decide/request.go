@@ -30,7 +30,11 @@ type Request struct {
 	Attempt   uint32
 	Hops      uint32
 	Turn      uint32
-	Seed      uint64 // for tie breaks and sampling
+	// Blocks are the hashes of the prompt's blocks, as catalog.Prefixes has them, each
+	// of BlockTokens tokens.
+	Blocks      []uint32
+	BlockTokens uint32
+	Seed        uint64 // for tie breaks and sampling
 }
 
 // DefaultExpectOut is the answer length assumed when nothing better is known:

@@ -61,7 +61,7 @@ func (d *Decider) fillRoute(b []byte, s *catalog.Snapshot, m *catalog.ModelView,
 	if len(holders) > 0 && holders[0].Self {
 		h.SelfRow = 0
 	}
-	fillRows(b, d.route.shape.Stride, holders, rows)
+	r.fillRows(b, d.route.shape.Stride, holders, rows)
 }
 
 // choose checks an answer and turns the scores into picks: the answer's row

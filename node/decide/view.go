@@ -60,7 +60,7 @@ func (r *Request) begin(b []byte, t *slot, s *catalog.Snapshot, m *catalog.Model
 }
 
 // fillRows writes a row per holder, as far as the stride reaches.
-func fillRows(b []byte, stride int, holders []catalog.Holder, rows []abi.Row) {
+func (r *Request) fillRows(b []byte, stride int, holders []catalog.Holder, rows []abi.Row) {
 	off := abi.HeaderSize
 	for i := range holders {
 		if stride > 2*abi.PartSize {
@@ -69,9 +69,18 @@ func fillRows(b []byte, stride int, holders []catalog.Holder, rows []abi.Row) {
 			*abi.LoadPart(b, off) = rows[i].RowLoad
 		}
 		if stride > abi.PartSize {
-			holders[i].FillSeen(abi.SeenPart(b, off))
+			seen := abi.SeenPart(b, off)
+			holders[i].FillSeen(seen)
+			r.fillPrefix(seen, &holders[i])
 		}
 		off += stride
+	}
+}
+
+// fillPrefix writes how much of the prompt a holder remembers.
+func (r *Request) fillPrefix(seen *abi.RowSeen, h *catalog.Holder) {
+	if n := h.Prefixes.Match(r.Blocks); n > 0 {
+		seen.Prefix, seen.PrefixAt = min(uint32(n)*r.BlockTokens, r.Prompt), catalog.Stamp(h.Load.At)
 	}
 }
 
