@@ -79,24 +79,10 @@ than 100 ms.`
 
 // WriteTable writes what a terminal shows.
 func (r *Result) WriteTable(w io.Writer) error {
-	fmt.Fprintf(w, "%s\n\n%s\n", r.Machine, howMade)
-	for _, t := range r.tables() {
-		fmt.Fprintln(w)
-		if err := t.WriteText(w); err != nil {
-			return err
-		}
-	}
-	return nil
+	return measure.WriteText(w, r.Machine, howMade, r.tables())
 }
 
 // WriteMarkdown writes tables for a document.
 func (r *Result) WriteMarkdown(w io.Writer) error {
-	for _, t := range r.tables() {
-		if err := t.WriteMarkdown(w); err != nil {
-			return err
-		}
-		fmt.Fprintln(w)
-	}
-	_, err := fmt.Fprintln(w, howMade)
-	return err
+	return measure.WriteMarkdown(w, howMade, r.tables())
 }

@@ -145,26 +145,12 @@ engine in a process of its own does without.`
 
 // WriteTable writes what a terminal shows.
 func (r *Result) WriteTable(w io.Writer) error {
-	fmt.Fprintf(w, "%s\n\n%s", r.Machine, r.howMade())
-	for _, t := range r.tables() {
-		fmt.Fprintln(w)
-		if err := t.WriteText(w); err != nil {
-			return err
-		}
-	}
-	return nil
+	return measure.WriteText(w, r.Machine, r.howMade(), r.tables())
 }
 
 // WriteMarkdown writes tables for a document.
 func (r *Result) WriteMarkdown(w io.Writer) error {
-	for _, t := range r.tables() {
-		if err := t.WriteMarkdown(w); err != nil {
-			return err
-		}
-		fmt.Fprintln(w)
-	}
-	_, err := io.WriteString(w, r.howMade())
-	return err
+	return measure.WriteMarkdown(w, r.howMade(), r.tables())
 }
 
 // WriteGobench writes the rates as go test -bench does, for benchstat.

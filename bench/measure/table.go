@@ -2,6 +2,7 @@ package measure
 
 import (
 	"bufio"
+	"fmt"
 	"io"
 	"strings"
 	"unicode/utf8"
@@ -89,4 +90,28 @@ func Wrap(text, indent string, width int) string {
 		out.WriteString(indent + line + "\n")
 	}
 	return out.String()
+}
+
+// WriteText writes tables for a terminal, below the machine and how they were made.
+func WriteText(w io.Writer, m Machine, made string, tables []*Table) error {
+	fmt.Fprintf(w, "%s\n\n%s\n", m, strings.TrimRight(made, "\n"))
+	for _, t := range tables {
+		fmt.Fprintln(w)
+		if err := t.WriteText(w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// WriteMarkdown writes tables for a document, above how they were made.
+func WriteMarkdown(w io.Writer, made string, tables []*Table) error {
+	for _, t := range tables {
+		if err := t.WriteMarkdown(w); err != nil {
+			return err
+		}
+		fmt.Fprintln(w)
+	}
+	_, err := fmt.Fprintln(w, strings.TrimRight(made, "\n"))
+	return err
 }

@@ -76,24 +76,10 @@ of both. Where as many tokens are sent as go, their delay is that of a full queu
 
 // WriteTable writes what a terminal shows.
 func (r *Result) WriteTable(w io.Writer) error {
-	fmt.Fprintf(w, "%s\n\n%s\n", r.Machine, howMade)
-	for _, t := range r.tables() {
-		fmt.Fprintln(w)
-		if err := t.WriteText(w); err != nil {
-			return err
-		}
-	}
-	return nil
+	return measure.WriteText(w, r.Machine, howMade, r.tables())
 }
 
 // WriteMarkdown writes tables for a document.
 func (r *Result) WriteMarkdown(w io.Writer) error {
-	for _, t := range r.tables() {
-		if err := t.WriteMarkdown(w); err != nil {
-			return err
-		}
-		fmt.Fprintln(w)
-	}
-	_, err := fmt.Fprintln(w, howMade)
-	return err
+	return measure.WriteMarkdown(w, howMade, r.tables())
 }
