@@ -24,8 +24,9 @@ const (
 // FromSchema is the grammar of a JSON schema's values. Properties come in the
 // schema's order. Supported are type, properties, required, additionalProperties
 // true or false, items, enum, const, anyOf, oneOf, minItems, maxItems, minLength,
-// maxLength, $ref to #/$defs or #/definitions, without circles; what only
-// describes is passed over. An error names what is not supported.
+// maxLength, the limits of integers, $ref to #/$defs or #/definitions, without
+// circles; what only describes is passed over. An error names what is not
+// supported.
 func FromSchema(schema []byte) (string, error) {
 	var b Builder
 	body, err := b.Schema(schema)
@@ -156,7 +157,7 @@ func (w *writer) schema(o *object, depth int) (string, error) {
 		{"enum", w.enum, []string{"type"}},
 		{"anyOf", w.choice, nil},
 		{"oneOf", w.choice, nil},
-		{"type", w.typed, []string{"properties", "required", "additionalProperties", "items", "minItems", "maxItems", "minLength", "maxLength"}},
+		{"type", w.typed, append([]string{"properties", "required", "additionalProperties", "items", "minItems", "maxItems", "minLength", "maxLength"}, limits...)},
 		{"properties", func(o *object, _ json.RawMessage, d int) (string, error) { return w.object(o, d) }, []string{"required", "additionalProperties"}},
 	} {
 		v, ok := o.values[kind.key]
@@ -274,7 +275,14 @@ func (w *writer) ofType(name string, o *object, depth int) (string, error) {
 			}
 			return w.rule(fmt.Sprintf(`"\"" char{%s,%s} "\""`, least, most))
 		})
-	case "number", "integer", "boolean", "null":
+	case "integer":
+		return w.integer(o)
+	case "number":
+		if limited(o) {
+			return "", errors.New("minimum and maximum of a number are not supported; leave them out, or use type integer")
+		}
+		return name, nil
+	case "boolean", "null":
 		return name, nil
 	}
 	return "", fmt.Errorf("type %.60q is none; there are object, array, string, number, integer, boolean and null", name)

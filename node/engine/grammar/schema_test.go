@@ -38,7 +38,13 @@ func TestRefused(t *testing.T) {
 		`{"type":"text"}`: "type \"text\" is none", `{"type":7}`: "type must be a name",
 		`{"pattern":"a*"}`:                                        `"pattern" is not supported`,
 		`{"type":"string","pattern":"a*"}`:                        `"pattern" beside "type" is not supported`,
-		`{"type":"number","minimum":3}`:                           `"minimum" beside "type"`,
+		`{"type":"number","minimum":3}`:                           "of a number are not supported",
+		`{"type":["integer","number"],"maximum":3}`:               "of a number are not supported",
+		`{"type":"integer","minimum":"3"}`:                        "minimum must be a number",
+		`{"type":"integer","maximum":null}`:                       "maximum must be a number",
+		`{"type":"integer","minimum":3,"exclusiveMaximum":3}`:     "no integer is between",
+		`{"type":"integer","minimum":1e300}`:                      "no integer is between",
+		`{"minimum":3}`:                                           `"minimum" is not supported`,
 		`{"$ref":"https://x/y"}`:                                  "refer to #/$defs/NAME",
 		`{"$ref":"#/$defs/t"}`:                                    "there is no $defs",
 		`{"$ref":"#/$defs/t","$defs":{}}`:                         "is not there",
@@ -75,6 +81,7 @@ func TestRefused(t *testing.T) {
 // Every rule that is used is there, and nothing panics or grows without bound.
 func FuzzFromSchema(f *testing.F) {
 	for _, s := range []string{`{"type":"object","properties":{"a":{"type":["string","null"]},"b":{"enum":[1,"x"]}},"required":["a"]}`,
+		`{"type":"integer","minimum":-12,"exclusiveMaximum":3407}`,
 		`{"anyOf":[{"const":{"a":[1]}},{"type":"array","items":{"$ref":"#/$defs/n"},"minItems":1}],"$defs":{"n":{"type":"integer"}}}`} {
 		f.Add([]byte(s))
 	}
