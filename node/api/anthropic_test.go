@@ -41,3 +41,29 @@ func TestCountTokens(t *testing.T) {
 		t.Errorf("without a key: %d %s", status, body)
 	}
 }
+
+// Whose client asks for models gets them in its own API's form.
+func TestAnthropicModels(t *testing.T) {
+	_, url := start(t, &script{})
+	version := []string{"anthropic-version", "2023-06-01"}
+	for _, c := range []struct {
+		path   string
+		header []string
+		status int
+		want   string
+	}{
+		{"/v1/models", version, 200, `"has_more":false,"first_id":"`},
+		{"/v1/models/omx-demo", version, 200, `{"type":"model","id":"omx-demo","display_name":"omx-demo","created_at":"`},
+		{"/v1/models/x", version, 404, `{"type":"error","error":{"type":"not_found_error"`},
+		{"/v1/models", nil, 200, `{"object":"list"`},
+		{"/v1/models/x", nil, 404, `{"error":{"message"`},
+	} {
+		status, header, body := do(t, "GET", url+c.path, "", c.header...)
+		if status != c.status || !strings.Contains(body, c.want) || c.header != nil && header.Get("Request-Id") == "" {
+			t.Errorf("%s %v: %d %s, want %d with %s", c.path, c.header, status, body, c.status, c.want)
+		}
+	}
+	if status, _, body := do(t, "GET", locked(t, &script{})+"/v1/models", "", version...); status != 401 || !strings.Contains(body, `"authentication_error"`) {
+		t.Errorf("without a key: %d %s", status, body)
+	}
+}

@@ -18,6 +18,8 @@ const (
 	headerTTFT      = "X-Omx-Ttft-Ms"   // from the request to the first token
 
 	headerAnthropicID = "Request-Id" // what Anthropic's clients call x-request-id
+	// headerAnthropicVersion comes with every request of Anthropic's clients.
+	headerAnthropicVersion = "Anthropic-Version"
 )
 
 func setMeta(h http.Header, m Meta) {

@@ -5,7 +5,12 @@ import (
 	"strconv"
 )
 
+// openAIModels answers GET /v1/models, in the form of whose client asks.
 func (s *Server) openAIModels(w http.ResponseWriter, r *http.Request) {
+	if isAnthropic(r) {
+		s.anthropicModels(w)
+		return
+	}
 	b := []byte(`{"object":"list","data":[`)
 	for i, m := range s.inspect.Models() {
 		if i > 0 {
@@ -18,11 +23,14 @@ func (s *Server) openAIModels(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) openAIModel(w http.ResponseWriter, r *http.Request) {
 	m := find(s.inspect, r.PathValue("model"))
-	if m == nil {
-		writeOpenAIError(w, &Error{Status: http.StatusNotFound, Code: codeNoModel, Param: "model", Message: "there is no such model; GET /v1/models lists those there are"})
-		return
+	switch {
+	case m == nil:
+		refuse(w, r, &Error{Status: http.StatusNotFound, Code: codeNoModel, Param: "model", Message: "there is no such model; GET /v1/models lists those there are"})
+	case isAnthropic(r):
+		writeJSON(w, nil, append(appendAnthropicModel(nil, m), '\n'))
+	default:
+		writeJSON(w, nil, append(appendOpenAIModel(nil, m), '\n'))
 	}
-	writeJSON(w, nil, append(appendOpenAIModel(nil, m), '\n'))
 }
 
 func appendOpenAIModel(b []byte, m *ModelView) []byte {

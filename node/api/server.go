@@ -205,7 +205,11 @@ func refuse(w http.ResponseWriter, r *http.Request, e *Error) {
 	}
 }
 
-func isAnthropic(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/v1/messages") }
+// isAnthropic tells whose form an answer is to have: that of /v1/messages, and of
+// other paths for clients that send Anthropic's version header.
+func isAnthropic(r *http.Request) bool {
+	return strings.HasPrefix(r.URL.Path, "/v1/messages") || strings.HasPrefix(r.URL.Path, "/v1/models") && r.Header.Get(headerAnthropicVersion) != ""
+}
 
 func (s *Server) hostAllowed(hostport string) bool {
 	host := hostport
