@@ -27,7 +27,11 @@ func (n *Node) LoadModel(ctx context.Context, m catalog.ModelID, keep *time.Dura
 	if err != nil {
 		return err
 	}
-	return manageError(ctx, local.Load(ctx, m, keep))
+	if err := local.Load(ctx, m, keep); err != nil {
+		return manageError(ctx, err)
+	}
+	n.publishSelf() // whoever waited for it sees it loaded
+	return nil
 }
 
 // UnloadModel frees a model's memory once nobody uses it.
