@@ -40,8 +40,9 @@ libffi:
 # node_modules is up to date when npm's own record is newer than the lock file.
 NPM_CI = cd $(1) && { [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --ignore-scripts --no-audit --no-fund; }
 
-clients:         ## Install the JavaScript clients that the tests talk with
+clients:         ## Install the JavaScript and Go clients that the tests talk with
 	$(call NPM_CI,node/api/testdata/clients)
+	cd node/api/testdata/goclients && CGO_ENABLED=0 $(GO) build -o /dev/null .
 
 compiler:        ## Install the compiler of the built-in policies; a test rebuilds and compares them
 	$(call NPM_CI,policies)

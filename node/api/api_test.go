@@ -10,8 +10,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -205,23 +203,6 @@ func do(t *testing.T, method, url, body string, header ...string) (int, http.Hea
 		t.Fatal(err)
 	}
 	return resp.StatusCode, resp.Header, string(b)
-}
-
-func TestClients(t *testing.T) {
-	if _, err := os.Stat("testdata/clients/node_modules/openai"); err != nil {
-		t.Fatal("the JavaScript clients are not installed; run: make clients")
-	}
-	_, url := start(t, &script{})
-	cmd := exec.CommandContext(t.Context(), "node", "chat.mjs", url, "omx-demo")
-	cmd.Dir = "testdata/clients"
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	var saw struct{ Answer, Node, Decision, Policy string }
-	if err := json.Unmarshal(out, &saw); err != nil || saw.Answer != "Who are you?" || saw.Node != "one" || saw.Decision != "7" {
-		t.Errorf("the clients saw %s", out)
-	}
 }
 
 const good = `{"model":"omx-demo","messages":[{"role":"user","content":"one two"}]`
