@@ -1,9 +1,11 @@
 package node
 
 import (
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -11,6 +13,7 @@ import (
 	"time"
 
 	"omx/node/catalog"
+	"omx/node/decide"
 	"omx/node/engine"
 	"omx/node/engine/upstream"
 )
@@ -102,10 +105,26 @@ type Config struct {
 	// PeerTimeout is how long a peer may be silent before it counts as gone;
 	// default 3 s.
 	PeerTimeout time.Duration
+	// Lab sets the node up as one of many in a program that tests them; nil: as the
+	// one node of a machine.
+	Lab *Lab
 	// Version is shown by the API.
 	Version string
 	// Log gets what an operator should know; default discards.
 	Log *slog.Logger
+}
+
+// Lab is a node's place in a network that does not exist. Such a node has no HTTP
+// API, reads neither changed files nor the machine's resources, and so needs
+// nothing of the system but files.
+type Lab struct {
+	// ListenUDP and SourceIP are as mesh.Config has them.
+	ListenUDP func(network string, laddr *net.UDPAddr) (net.PacketConn, error)
+	SourceIP  net.IP
+	// Key is the identity; nil: as any node has it, in a file.
+	Key ed25519.PrivateKey
+	// Load loads policies in place of a host of its own; nil: as any node does.
+	Load decide.Loader
 }
 
 // WithDefaults fills in what is not set.

@@ -97,11 +97,14 @@ func (n *Node) open() (err error) {
 	if n.store, err = catalog.OpenStore(filepath.Join(n.cfg.Data, "catalog"), n.log); err != nil {
 		return err
 	}
-	if n.monitor, err = monitor.New(monitor.Config{Dir: n.cfg.Data}); err != nil {
+	m := mesh.Config{KeyFile: filepath.Join(n.cfg.Data, KeyFile), Listen: []string{n.cfg.Mesh}, Peers: n.cfg.Peers,
+		Silence: n.cfg.PeerTimeout, Log: n.log}
+	if n.cfg.Lab != nil {
+		m.ListenUDP, m.SourceIP, m.Key = n.cfg.Lab.ListenUDP, n.cfg.Lab.SourceIP, n.cfg.Lab.Key
+	} else if n.monitor, err = monitor.New(monitor.Config{Dir: n.cfg.Data}); err != nil {
 		return err
 	}
-	if n.mesh, err = mesh.New(mesh.Config{KeyFile: filepath.Join(n.cfg.Data, KeyFile), Listen: []string{n.cfg.Mesh}, Peers: n.cfg.Peers,
-		Silence: n.cfg.PeerTimeout, Log: n.log}, n, n); err != nil {
+	if n.mesh, err = mesh.New(m, n, n); err != nil {
 		return err
 	}
 	n.id = n.mesh.ID()
@@ -120,6 +123,9 @@ func (n *Node) open() (err error) {
 	}
 	if err := n.openKeys(); err != nil {
 		return err
+	}
+	if n.cfg.Lab != nil {
+		return nil
 	}
 	n.api, err = api.New(api.Config{Listen: n.cfg.Listen, Keys: n.keys.Ring, AllowedHosts: n.cfg.AllowedHosts, Models: n, Name: n.cfg.Name, Version: n.cfg.Version, Log: n.log}, n, n, n)
 	return err
@@ -164,13 +170,18 @@ func (n *Node) Start(ctx context.Context) error {
 		}
 	}
 	n.syncModels()
-	n.monitor.Full()
+	if n.monitor != nil {
+		n.monitor.Full()
+	}
 	n.publishSelf()
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	n.cancel = cancel
 	n.wg.Go(func() { n.refresh(run) })
-	n.wg.Go(func() { n.pollFiles(run) })
 	n.keepRecording(run)
+	if n.cfg.Lab != nil {
+		return nil
+	}
+	n.wg.Go(func() { n.pollFiles(run) })
 	n.wg.Go(func() {
 		if err := n.monitor.Run(run); err != nil {
 			n.log.Warn("resource readings have stopped", "why", err)
@@ -183,8 +194,13 @@ func (n *Node) Start(ctx context.Context) error {
 // Failed yields an error if the API ends by itself; the node is of no use then.
 func (n *Node) Failed() <-chan error { return n.failed }
 
-// URL is the base URL of the API.
-func (n *Node) URL() string { return "http://" + n.api.Addr() }
+// URL is the base URL of the API; there is none in a Lab.
+func (n *Node) URL() string {
+	if n.api == nil {
+		return ""
+	}
+	return "http://" + n.api.Addr()
+}
 
 // PID is the process the node runs in.
 func (n *Node) PID() int { return os.Getpid() }

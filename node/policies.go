@@ -22,11 +22,14 @@ import (
 
 // openPolicies makes the policy host, the decider and what keeps its policies.
 func (n *Node) openPolicies() (err error) {
-	// Machine code of earlier runs: a policy of the size that Go makes takes over a
-	// second to compile.
-	n.host, err = wasm.NewHost(context.Background(), wasm.Config{CacheDir: filepath.Join(n.cfg.Data, "policy-cache"), Version: n.cfg.Version})
-	if err != nil {
-		return err
+	load := decide.Loader(nil)
+	if n.cfg.Lab != nil {
+		load = n.cfg.Lab.Load
+	}
+	if load == nil {
+		if load, err = n.openHost(); err != nil {
+			return err
+		}
 	}
 	n.record = &decide.Record{}
 	var recorder decide.Journal
@@ -36,8 +39,7 @@ func (n *Node) openPolicies() (err error) {
 		}
 		recorder = n.recorder
 	}
-	n.decider = decide.New(decide.Config{
-		Load: decide.HostLoader(n.host, wasm.Limits{Large: n.cfg.PolicyLarge}, n.policyLog), Record: n.record, Journal: recorder,
+	n.decider = decide.New(decide.Config{Load: load, Record: n.record, Journal: recorder,
 		Clock: func() int64 { return int64(time.Since(n.born)) }, AdmitClosed: n.cfg.AdmitClosed})
 	c := policy.Config{Dir: filepath.Join(n.cfg.Data, "policies"), Log: n.log}
 	if n.cfg.PolicyTrust != "" {
@@ -49,6 +51,17 @@ func (n *Node) openPolicies() (err error) {
 	}
 	n.policies, err = policy.New(c, n.decider)
 	return err
+}
+
+// openHost makes the policy host, and what loads policies into it.
+func (n *Node) openHost() (load decide.Loader, err error) {
+	// Machine code of earlier runs: a policy of the size that Go makes takes over a
+	// second to compile.
+	n.host, err = wasm.NewHost(context.Background(), wasm.Config{CacheDir: filepath.Join(n.cfg.Data, "policy-cache"), Version: n.cfg.Version})
+	if err != nil {
+		return nil, err
+	}
+	return decide.HostLoader(n.host, wasm.Limits{Large: n.cfg.PolicyLarge}, n.policyLog), nil
 }
 
 // RecordDir is the folder of recorded decisions in the data folder.

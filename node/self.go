@@ -8,6 +8,7 @@ import (
 	"omx/node/catalog"
 	"omx/node/engine"
 	"omx/node/events"
+	"omx/node/monitor"
 )
 
 const (
@@ -90,7 +91,10 @@ func (n *Node) publishSelf() {
 
 // Info is what this node says of itself now.
 func (n *Node) Info() catalog.NodeInfo {
-	now, read := n.now(), n.monitor.Read()
+	now, read := n.now(), monitor.Reading{}
+	if n.monitor != nil {
+		read = n.monitor.Read()
+	}
 	info := catalog.NodeInfo{ID: n.id, Name: n.cfg.Name, Seq: uint64(now), Addrs: n.mesh.Addrs(), Zone: n.cfg.Zone,
 		Coord:      n.mesh.Coord(),
 		MemFreeMiB: mib(read.MemAvailable), MemTotalMiB: mib(read.MemTotal), DiskFreeMiB: mib(read.DiskFree), Draining: n.draining.Load(), At: now}

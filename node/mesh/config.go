@@ -40,6 +40,9 @@ type Config struct {
 	// ListenUDP opens the sockets; default net.ListenUDP. For networks that are
 	// simulated or made to fail.
 	ListenUDP func(network string, laddr *net.UDPAddr) (net.PacketConn, error)
+	// SourceIP is the address that is dialled from; default: as the system's routes
+	// say, of which such networks are none.
+	SourceIP net.IP
 	// Now is the clock; default time.Now.
 	Now func() time.Time
 	// Log gets what an operator should know; default discards.

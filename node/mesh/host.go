@@ -29,7 +29,7 @@ type host struct {
 	conns *quicreuse.ConnManager
 }
 
-func newHost(key crypto.PrivKey, id peer.ID, g *gater, listen func(string, *net.UDPAddr) (net.PacketConn, error)) (h *host, err error) {
+func newHost(key crypto.PrivKey, id peer.ID, g *gater, cfg *Config) (h *host, err error) {
 	ps, err := pstoremem.NewPeerstore()
 	if err != nil {
 		return nil, fmt.Errorf("create peerstore: %w", err)
@@ -67,8 +67,11 @@ func newHost(key crypto.PrivKey, id peer.ID, g *gater, listen func(string, *net.
 		copy(to, b)
 	}
 	var opts []quicreuse.Option
-	if listen != nil {
-		opts = append(opts, quicreuse.OverrideListenUDP(listen))
+	if cfg.ListenUDP != nil {
+		opts = append(opts, quicreuse.OverrideListenUDP(cfg.ListenUDP))
+	}
+	if cfg.SourceIP != nil {
+		opts = append(opts, quicreuse.OverrideSourceIPSelector(func() (quicreuse.SourceIPSelector, error) { return fixedSource(cfg.SourceIP), nil }))
 	}
 	if h.conns, err = quicreuse.NewConnManager(reset, token, opts...); err != nil {
 		return nil, fmt.Errorf("create QUIC sockets: %w", err)
@@ -109,6 +112,14 @@ func (h *host) close() error {
 		errs = append(errs, h.conns.Close())
 	}
 	return errors.Join(errs...)
+}
+
+// fixedSource dials from one address.
+type fixedSource net.IP
+
+// PreferredSourceIPForDestination implements quicreuse.SourceIPSelector.
+func (s fixedSource) PreferredSourceIPForDestination(*net.UDPAddr) (net.IP, error) {
+	return net.IP(s), nil
 }
 
 // gater lets listed peers through, in both directions, and nobody else.

@@ -97,7 +97,7 @@ func New(cfg Config, observe Observer, handler Handler) (*Mesh, error) {
 	m := &Mesh{cfg: cfg, log: cfg.Log, id: id, peer: pid, observe: observe, handler: handler, gater: &gater{peers: peers},
 		sessions: map[peer.ID]*session{}, freed: map[peer.ID]chan struct{}{}, byID: map[catalog.NodeID]*listed{}, coord: NewCoordinate(),
 		record: catalog.NodeInfo{ID: id}, requests: make(chan struct{}, cfg.MaxRequests)}
-	if m.host, err = newHost(key, pid, m.gater, cfg.ListenUDP); err != nil {
+	if m.host, err = newHost(key, pid, m.gater, &m.cfg); err != nil {
 		return nil, fmt.Errorf("create mesh host: %w", err)
 	}
 	m.pool = NewPool(cfg.Pool, m.connect)
