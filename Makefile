@@ -10,7 +10,7 @@ VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev
 LDFLAGS  := -s -w -X main.version=$(VERSION)
 export OMX_ENGINE_DIR := $(CACHE)/engine
 
-.PHONY: run test check build engine clients compiler policies bench fuzz clean help
+.PHONY: run test check build engine clients compiler policies bench soak fuzz clean help
 
 help:            ## Show the targets
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 12
@@ -52,6 +52,9 @@ policies: compiler ## Rebuild the built-in policies and the corpus
 
 bench: build engine ## Measure and rewrite BENCHMARKS.md
 	$(OMX) bench report --out BENCHMARKS.md
+
+soak:            ## Play 2,000 seeds of the virtual testnet, 1,000 nodes at once; for a quiet machine
+	OMX_SOAK=1 OMX_SEEDS=2000 $(GO) test -count=1 -timeout 60m -v -run 'Scenarios|Scale|Idle|Silent' ./testnet/virtual | grep -v '^ *\(===\|--- PASS: TestScenarios/\)'
 
 fuzz:            ## Fuzz every decoder, 20 s each
 	@set -e; for p in $$($(GO) list ./...); do for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do \

@@ -1,0 +1,8 @@
+//go:build !race
+
+package virtual
+
+const (
+	seeds = 100 // are played unless OMX_SEEDS says how many
+	many  = 200 // nodes at once
+)
