@@ -49,7 +49,7 @@ type cli struct {
 	Keys    keysCmd    `cmd:"" help:"Work with the keys of the API."`
 	Policy  policyCmd  `cmd:"" help:"Work with policy modules."`
 	Engine  engineCmd  `cmd:"" help:"Install and inspect the engine libraries."`
-	Testnet testnetCmd `cmd:"" help:"Start several nodes on this machine."`
+	Testnet testnetCmd `cmd:"" help:"Try fleets of nodes on this machine, real or in virtual time."`
 	Bench   benchCmd   `cmd:"" help:"Measure this node's parts and simulate meshes."`
 	Worker  workerCmd  `cmd:"" hidden:"" help:"Run one model; started by serve."`
 	Version versionCmd `cmd:"" help:"Print the version."`

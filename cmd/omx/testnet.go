@@ -11,7 +11,8 @@ import (
 )
 
 type testnetCmd struct {
-	Up testnetUpCmd `cmd:"" help:"Start real nodes on this machine, connected, until Ctrl-C."`
+	Up      testnetUpCmd      `cmd:"" help:"Start real nodes on this machine, connected, until Ctrl-C."`
+	Virtual testnetVirtualCmd `cmd:"" help:"Let things go wrong in a fleet of nodes in virtual time."`
 }
 
 type testnetUpCmd struct {
