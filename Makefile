@@ -40,7 +40,7 @@ libffi:
 # node_modules is up to date when npm's own record is newer than the lock file.
 NPM_CI = cd $(1) && { [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --ignore-scripts --no-audit --no-fund; }
 
-clients:         ## Install the JavaScript and Go clients that the tests talk with
+clients:         ## Install the JavaScript and Go clients that the tests talk with; the Go ones compile for minutes, once
 	$(call NPM_CI,node/api/testdata/clients)
 	cd node/api/testdata/goclients && CGO_ENABLED=0 $(GO) build -o /dev/null .
 

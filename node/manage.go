@@ -74,8 +74,8 @@ func (n *Node) CopyModel(ctx context.Context, from, to catalog.ModelID) error {
 	if err := n.storable(to); err != nil {
 		return err
 	}
-	if n.configured(from) {
-		return &api.Error{Status: http.StatusConflict, Code: "not_stored", Message: fmt.Sprintf("model %s is a file that the node was started with; store it with: omx models import FILE --name %s", from, to)}
+	if err := n.inStore(from, to); err != nil {
+		return err
 	}
 	if err := n.blobs.Copy(from, to, true); err != nil {
 		return manageError(ctx, err)
@@ -108,6 +108,9 @@ func (n *Node) CreateModel(ctx context.Context, c *api.Creation, progress func(a
 	var own modelParams
 	switch {
 	case !c.From.IsZero():
+		if err := n.inStore(c.From, c.Model); err != nil {
+			return err
+		}
 		from, err := n.blobs.Get(c.From)
 		if err != nil {
 			return manageError(ctx, err)
@@ -220,6 +223,14 @@ func (n *Node) storable(m catalog.ModelID) error {
 	}
 	if n.configured(m) {
 		return &api.Error{Status: http.StatusConflict, Code: "model_configured", Message: fmt.Sprintf("model %s is one that the node was started with; start it without --model %s=… or choose another name", m, m)}
+	}
+	return nil
+}
+
+// inStore refuses models that are not stored as what others are made from.
+func (n *Node) inStore(from, to catalog.ModelID) error {
+	if n.configured(from) {
+		return &api.Error{Status: http.StatusConflict, Code: "not_stored", Message: fmt.Sprintf("model %s is a file that the node was started with; store it with: omx models import FILE --name %s", from, to)}
 	}
 	return nil
 }

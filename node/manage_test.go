@@ -129,6 +129,7 @@ func TestStoredModels(t *testing.T) {
 		{"create with nonsense", "POST", "/api/create", body{"model": "x", "from": "one", "parameters": body{"temperature": "hot"}, "stream": false}, 400, "parameters", "[fixed mine one two]"},
 		{"create with a template", "POST", "/api/create", body{"model": "x", "from": "one", "template": "{{ .Prompt }}", "stream": false}, 400, "template", "[fixed mine one two]"},
 		{"create from", "POST", "/api/create", body{"model": "yours", "from": "mine", "stream": false}, 200, "success", "[fixed mine one two yours]"},
+		{"create from a fixed one", "POST", "/api/create", body{"model": "x", "from": "fixed", "stream": false}, 409, "omx models import", "[fixed mine one two yours]"},
 		{"load what cannot be", "POST", "/omx/v1/models/load", body{"model": "one"}, 503, "omx engine install", "[fixed mine one two yours]"},
 		{"delete", "DELETE", "/api/delete", body{"model": "one"}, 200, "", "[fixed mine two yours]"},
 		{"delete again", "DELETE", "/api/delete", body{"model": "one"}, 404, "", "[fixed mine two yours]"},
