@@ -23,7 +23,7 @@ const (
 
 // FromSchema is the grammar of a JSON schema's values. Properties come in the
 // schema's order. Supported are type, properties, required, additionalProperties
-// true or false, items, enum, const, anyOf, oneOf, minItems, maxItems, minLength,
+// true or false or, without properties, a schema, items, enum, const, anyOf, oneOf, minItems, maxItems, minLength,
 // maxLength, the limits of integers, $ref to #/$defs or #/definitions, without
 // circles; what only describes is passed over. An error names what is not
 // supported.
@@ -157,7 +157,7 @@ func (w *writer) schema(o *object, depth int) (string, error) {
 		{"enum", w.enum, []string{"type"}},
 		{"anyOf", w.choice, nil},
 		{"oneOf", w.choice, nil},
-		{"type", w.typed, append([]string{"properties", "required", "additionalProperties", "items", "minItems", "maxItems", "minLength", "maxLength"}, limits...)},
+		{"type", w.typed, append([]string{"properties", "required", "additionalProperties", "propertyNames", "items", "minItems", "maxItems", "minLength", "maxLength"}, limits...)},
 		{"properties", func(o *object, _ json.RawMessage, d int) (string, error) { return w.object(o, d) }, []string{"required", "additionalProperties"}},
 	} {
 		v, ok := o.values[kind.key]
@@ -262,10 +262,7 @@ func (w *writer) ofType(name string, o *object, depth int) (string, error) {
 		if _, ok := o.values["properties"]; ok {
 			return w.object(o, depth)
 		}
-		if string(o.values["additionalProperties"]) == "false" {
-			return `("{" ws "}")`, nil
-		}
-		return "object", nil
+		return w.dictionary(o, depth)
 	case "array":
 		return w.array(o, depth)
 	case "string":
@@ -338,6 +335,28 @@ func (w *writer) array(o *object, depth int) (string, error) {
 // object writes properties in their order. Those that are not required may be
 // left out; so that a comma stands only between two, each tail of the list is a
 // rule that knows whether something came before.
+// dictionary is an object whose names are not known: what it may hold is the schema of
+// additionalProperties.
+func (w *writer) dictionary(o *object, depth int) (string, error) {
+	if names, ok := o.values["propertyNames"]; ok {
+		if n, err := decode(names); err != nil || len(n.names) > 1 || len(n.names) == 1 && string(n.values["type"]) != `"string"` {
+			return "", errors.New("propertyNames is not supported but for any string; leave it out")
+		}
+	}
+	switch held := o.values["additionalProperties"]; string(held) {
+	case "", "true":
+		return "object", nil
+	case "false":
+		return `("{" ws "}")`, nil
+	default:
+		v, err := w.value(held, depth+1)
+		if err != nil {
+			return "", fmt.Errorf("additionalProperties: %w", err)
+		}
+		return w.rule(`"{" ws (string ":" ws ` + v + ` ("," ws string ":" ws ` + v + `)*)? ws "}"`)
+	}
+}
+
 func (w *writer) object(o *object, depth int) (string, error) {
 	props, err := decode(o.values["properties"])
 	if err != nil || len(props.names) > maxProperties {
@@ -353,7 +372,7 @@ func (w *writer) object(o *object, depth int) (string, error) {
 		}
 	}
 	if b := string(o.values["additionalProperties"]); b != "" && b != "false" && b != "true" {
-		return "", errors.New("additionalProperties of a schema is not supported; use true or false")
+		return "", errors.New("additionalProperties of a schema beside properties is not supported; use true or false")
 	}
 	first, rest := "", "" // what may follow when nothing has come yet, and when something has
 	for _, name := range slices.Backward(props.names) {

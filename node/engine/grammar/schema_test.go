@@ -21,6 +21,7 @@ func TestFromSchema(t *testing.T) {
 		"object":       {`{"type":"object","properties":{"a":{"type":"string"},"b":{"type":"null"}},"required":["a","b"]}`, `r3 ::= "\"a\"" ":" ws string r2` + "\n"},
 		"may be left":  {`{"properties":{"a":{"type":"string"}}}`, `r1 ::= ("\"a\"" ":" ws string )?` + "\n"},
 		"nothing":      {`{"type":"object","additionalProperties":false}`, `root ::= ("{" ws "}")` + "\n"},
+		"names":        {`{"type":"object","propertyNames":{"type":"string"},"additionalProperties":{"type":"number"}}`, `r1 ::= "{" ws (string ":" ws number ("," ws string ":" ws number)*)? ws "}"` + "\n"},
 		"reference":    {`{"$ref":"#/$defs/t","$defs":{"t":{"type":"boolean"}}}`, "root ::= boolean\n"},
 	} {
 		got, err := FromSchema([]byte(c.schema))
@@ -51,6 +52,8 @@ func TestRefused(t *testing.T) {
 		`{"$ref":"#/$defs/t","$defs":{"t":{"$ref":"#/$defs/t"}}}`: "in a circle",
 		`{"properties":{"a":{}},"required":["b"]}`:                "not among the properties",
 		`{"properties":{"a":{}},"additionalProperties":{}}`:       "use true or false",
+		`{"type":"object","propertyNames":{"pattern":"x"}}`:       "propertyNames is not supported",
+		`{"type":"object","additionalProperties":{"type":"x"}}`:   "additionalProperties: type",
 		`{"properties":{"a":{"type":"x"}}}`:                       "a: type",
 		`{"type":"array","minItems":3,"maxItems":2}`:              "minItems is more than maxItems",
 		`{"type":"array","maxItems":1e9}`:                         "whole number up to 1024",
