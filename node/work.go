@@ -101,6 +101,7 @@ type wireToken struct {
 	Text     string           `json:"text"`
 	N        int              `json:"n"`
 	Thought  bool             `json:"thought,omitempty"`
+	Called   bool             `json:"called,omitempty"`
 	Logprobs []engine.Logprob `json:"logprobs,omitempty"`
 }
 
@@ -120,7 +121,7 @@ func (p *peerSink) begin() {
 
 func (p *peerSink) token(t engine.Token) error {
 	p.begin()
-	if !t.Thought && len(t.Logprobs) == 0 {
+	if !t.Thought && !t.Called && len(t.Logprobs) == 0 {
 		return p.s.Token([]byte(t.Text), uint32(t.N))
 	}
 	data, err := json.Marshal(wireToken(t))

@@ -17,6 +17,7 @@ type (
 	Call       = frame.Call       // a model's wish that a tool be called
 	Logprob    = frame.Logprob    // how likely a token was, and which others were
 	TopLogprob = frame.TopLogprob // a token that might have come
+	Begun      = frame.Begun      // the beginning of an answer
 )
 
 // Choice says whether an answer may, must or must not call tools.
@@ -75,6 +76,10 @@ type Prompt struct {
 	// that begins the same only within a scope: else the time to the first token
 	// would tell one tenant what another has asked.
 	Scope uint64 `json:"scope,omitempty"`
+	// Begun, if there is one, is how another engine has begun this very answer. The
+	// engine goes on from there and says none of it again; MaxTokens and the usage
+	// count it. Whoever cannot returns ErrCannot.
+	Begun *Begun `json:"begun,omitempty"`
 }
 
 // Token is a piece of an answer: valid UTF-8, never empty. A slow reader gets
@@ -83,6 +88,7 @@ type Token struct {
 	Text    string
 	N       int  // output tokens that the text covers
 	Thought bool // what the model thinks before it answers
+	Called  bool // it comes after a call of a tool, which only the end tells
 	// Logprobs are of the tokens that the text covers, if the prompt asks for them.
 	Logprobs []Logprob
 }

@@ -13,6 +13,9 @@ import (
 func (s *served) generate(ctx context.Context, p *Prompt, emit func(Token) error) (u Usage, err error) {
 	began := time.Now()
 	defer func() { u.Total = time.Since(began) }()
+	if p.Begun != nil {
+		u.OutputTokens = p.Begun.Tokens
+	}
 	claim := p.claim()
 	request, box, proc, err := s.start(ctx, frame.Submit, job(p), &claim)
 	u.QueueWait = time.Since(began)
@@ -47,7 +50,7 @@ func job(p *Prompt) *frame.Job {
 	return &frame.Job{Messages: p.Messages, Raw: p.Raw, MaxTokens: max(p.MaxTokens, 0), Temperature: p.Temperature, TopP: p.TopP, TopK: p.TopK, MinP: p.MinP,
 		Presence: p.PresencePenalty, Frequency: p.FrequencyPenalty, Repeat: p.RepeatPenalty, RepeatLast: p.RepeatLast,
 		Grammar: p.Grammar, Tools: p.Tools, Choice: string(p.Choice), OneCall: p.OneCall, Think: p.Think, Logprobs: p.Logprobs,
-		Seed: p.Seed, Stop: p.Stop, Scope: p.Scope}
+		Seed: p.Seed, Stop: p.Stop, Scope: p.Scope, Begun: p.Begun}
 }
 
 // embed makes vectors with the model's worker.

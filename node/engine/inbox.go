@@ -28,11 +28,12 @@ type part struct {
 	text     []byte
 	tokens   int
 	thought  bool
+	called   bool
 	logprobs []frame.Logprob
 }
 
 func (p *part) joins(d *frame.Detail) bool {
-	return p.thought == d.Thought && len(p.logprobs) == 0 && len(d.Logprobs) == 0
+	return p.thought == d.Thought && p.called == d.Called && len(p.logprobs) == 0 && len(d.Logprobs) == 0
 }
 
 var errSlowReader = errors.New("the answer was not read")
@@ -64,7 +65,7 @@ func (b *inbox) add(text []byte, tokens int, d *frame.Detail) bool {
 		p := &b.parts[n-1]
 		p.text, p.tokens = append(p.text, text...), p.tokens+tokens
 	} else {
-		b.parts = append(b.parts, part{thought: d.Thought, logprobs: d.Logprobs, tokens: tokens, text: append(b.spare(), text...)})
+		b.parts = append(b.parts, part{thought: d.Thought, called: d.Called, logprobs: d.Logprobs, tokens: tokens, text: append(b.spare(), text...)})
 	}
 	b.notify()
 	return true
@@ -108,7 +109,7 @@ func (b *inbox) next(ctx context.Context) (t Token, r *frame.Result, err error) 
 		b.mu.Lock()
 		if len(b.parts) > 0 {
 			p := &b.parts[0]
-			t = Token{Text: string(p.text), N: p.tokens, Thought: p.thought, Logprobs: p.logprobs}
+			t = Token{Text: string(p.text), N: p.tokens, Thought: p.thought, Called: p.called, Logprobs: p.logprobs}
 			b.size -= len(p.text) + logprobSize*len(p.logprobs)
 			if len(b.parts) == 1 {
 				b.parts = b.parts[:0] // its buffer is taken again

@@ -8,6 +8,7 @@ import (
 const (
 	maxMessages = 4096      // turns of one conversation
 	maxPrompt   = 8 << 20   // bytes of one prompt: what the API takes in one request
+	maxBegun    = 1 << 24   // tokens of an answer: longer than any context
 	maxStops    = 16        // stop texts of one request: the largest API has 4
 	maxGrammar  = 256 << 10 // bytes: of a JSON schema with hundreds of fields
 	maxStop     = 1024      // bytes of one; each token is compared with all
@@ -63,6 +64,9 @@ func (p *Prompt) check() error {
 	for i := range p.Messages {
 		size += sizeOf(&p.Messages[i])
 	}
+	if p.Begun != nil {
+		size += len(p.Begun.Thought) + len(p.Begun.Text)
+	}
 	tools := 0
 	for _, t := range p.Tools {
 		tools += len(t)
@@ -89,6 +93,10 @@ func (p *Prompt) check() error {
 		return bad("tools go with messages only")
 	case p.Logprobs < 0 || p.Logprobs > maxLogprobs:
 		return bad("it asks for %d likely tokens, at most %d", p.Logprobs, maxLogprobs)
+	case p.Begun != nil && (p.Begun.Tokens < 0 || p.Begun.Tokens > maxBegun):
+		return bad("its answer has begun with %d tokens, at most %d", p.Begun.Tokens, maxBegun)
+	case p.Begun != nil && p.Logprobs > 0:
+		return fmt.Errorf("%w: an answer with the likelihood of its tokens cannot be gone on with", ErrCannot)
 	case len(p.Stop) > maxStops:
 		return bad("it has %d stop texts, at most %d", len(p.Stop), maxStops)
 	}

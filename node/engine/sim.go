@@ -110,21 +110,28 @@ func (s *Sim) Generate(ctx context.Context, p *Prompt, emit func(Token) error) (
 	if limit < natural {
 		natural, u.Finish = limit, FinishLength
 	}
-	start := time.Now().Add(time.Duration(u.PromptTokens) * s.cfg.Prefill)
-	buf, pending := text.New(p.Stop), 0
+	var begun Begun
+	if p.Begun != nil {
+		begun = *p.Begun
+	}
+	start := time.Now().Add(time.Duration(u.PromptTokens+begun.Tokens) * s.cfg.Prefill)
+	// What has been said elsewhere is said again to the buffer, but not given.
+	buf, pending, said := text.New(p.Stop), -begun.Tokens, len(begun.Text)
 	give := func(out string) error {
+		known := min(said, len(out))
+		said, out = said-known, out[known:]
 		if out == "" {
 			return nil
 		}
 		if u.TTFT == 0 {
 			u.TTFT = time.Since(began)
 		}
-		n := pending
-		pending = 0
+		n := max(pending, 0)
+		pending -= n
 		return emit(Token{Text: out, N: n})
 	}
 	for i := range natural {
-		if err := s.wait(ctx, start.Add(time.Duration(i+1)*s.cfg.Decode)); err != nil {
+		if err := s.wait(ctx, start.Add(time.Duration(i+1-begun.Tokens)*s.cfg.Decode)); err != nil {
 			return u, err
 		}
 		u.OutputTokens++

@@ -41,6 +41,7 @@ type Loading struct {
 type Detail struct {
 	Text     string    `json:"text"`
 	Thought  bool      `json:"thought,omitempty"`
+	Called   bool      `json:"called,omitempty"` // it comes after a call, which the Result tells
 	Logprobs []Logprob `json:"logprobs,omitempty"`
 }
 
@@ -115,6 +116,14 @@ type Job struct {
 	Seed     uint32            `json:"seed,omitempty"`
 	Stop     []string          `json:"stop,omitempty"`
 	Scope    uint64            `json:"scope,omitempty"` // prompts of other scopes share nothing
+	Begun    *Begun            `json:"begun,omitempty"`
+}
+
+// Begun is the beginning of an answer, as its reader has it.
+type Begun struct {
+	Thought string `json:"thought,omitempty"`
+	Text    string `json:"text,omitempty"`
+	Tokens  int    `json:"tokens"` // that the reader has counted
 }
 
 // Code says why a request or a load ended without a result.

@@ -142,6 +142,9 @@ func (u *Upstream) Generate(ctx context.Context, p *engine.Prompt, emit func(eng
 	if err := p.Check(); err != nil {
 		return engine.Usage{}, err
 	}
+	if p.Begun != nil { // no server's API has a way to go on and be sure that nothing is said twice
+		return engine.Usage{}, fmt.Errorf("%w: another server's model does not go on with an answer", engine.ErrCannot)
+	}
 	api, m, err := u.usable(p.Model)
 	if err != nil {
 		return engine.Usage{}, err

@@ -22,6 +22,7 @@ type loaded struct {
 	batch    llama.Batch
 	chat     *chat.Template // nil: template is used
 	template string         // for llama.cpp's own forms
+	source   string         // of chat
 	thinks   bool           // the model may think before it answers
 	controls controls
 	room     int

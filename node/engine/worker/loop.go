@@ -140,7 +140,7 @@ func (l *loop) start(c command) {
 		refuse(*failure)
 		return
 	}
-	prompt := in.tokens
+	prompt := slices.Concat(in.tokens, in.begun)
 	c.job.Grammar = in.grammar
 	best, known := l.choose(prompt, c.job.Scope)
 	if best == nil {
@@ -152,14 +152,25 @@ func (l *loop) start(c command) {
 		refuse(frame.Failure{Code: frame.BadPrompt, Message: err.Error()})
 		return
 	}
-	known = l.recall(best, known, prompt, c.job.Scope)
-	l.arrived++
-	limit := l.model.context() - len(prompt)
+	if !acceptAll(draws, in.begun) {
+		draws.free()
+		refuse(cannotGoOn)
+		return
+	}
+	limit := l.model.context() - len(in.tokens)
+	if len(in.begun) >= limit { // there is no room to read it, and no need
+		limit = len(in.begun)
+	}
 	if c.job.MaxTokens > 0 {
 		limit = min(limit, c.job.MaxTokens)
 	}
+	known = l.recall(best, known, prompt, c.job.Scope)
+	l.arrived++
 	*best = slot{index: best.index, held: best.held[:known], scope: c.job.Scope, request: c.request, since: l.arrived, prompt: prompt, read: known, cached: known,
 		limit: limit, sampler: draws, text: text.New(c.job.Stop), parser: in.parser, one: c.job.OneCall, top: c.job.Logprobs}
+	if c.job.Begun != nil {
+		l.goOn(best, in, c.job.Begun)
+	}
 }
 
 // encode turns a request into tokens that leave room for an answer.
@@ -167,7 +178,7 @@ func (l *loop) encode(job *frame.Job) (*encoded, *frame.Failure) {
 	most := l.model.context() - 1
 	in, err := l.model.encode(job, most)
 	switch {
-	case errors.Is(err, errNoText):
+	case errors.Is(err, errNoText), errors.Is(err, errGoOn):
 		return nil, &frame.Failure{Code: frame.Cannot, Message: err.Error()}
 	case err != nil:
 		return nil, &frame.Failure{Code: frame.BadPrompt, Message: err.Error()}
@@ -308,7 +319,7 @@ func (l *loop) take(s *slot, t token) {
 		l.over(s, out+s.text.Flush(), frame.Result{Finish: "length"})
 	default:
 		l.say(s, out)
-		if s.one && len(s.calls) > 0 {
+		if s.said.astray || s.one && len(s.calls) > 0 {
 			l.finish(s, frame.Result{Finish: "stop"})
 		}
 	}
@@ -346,26 +357,32 @@ func (l *loop) pieces(s *slot, found []chat.Piece) {
 }
 
 func (l *loop) piece(s *slot, out string, thought bool) {
-	if out == "" {
+	if out = s.said.cut(out, thought); out == "" {
 		return
 	}
-	f := frame.Frame{Kind: frame.Piece, Request: s.request, Tokens: uint32(s.pending), Payload: []byte(out)}
-	if thought || len(s.logprobs) > 0 {
+	covered := uint32(max(s.pending, 0))
+	called := len(s.calls) > 0
+	f := frame.Frame{Kind: frame.Piece, Request: s.request, Tokens: covered, Payload: []byte(out)}
+	if thought || called || len(s.logprobs) > 0 {
 		var err error
-		if f, err = frame.Make(frame.Rich, s.request, frame.Detail{Text: out, Thought: thought, Logprobs: s.logprobs}); err != nil {
+		if f, err = frame.Make(frame.Rich, s.request, frame.Detail{Text: out, Thought: thought, Called: called, Logprobs: s.logprobs}); err != nil {
 			l.broken = err
 			return
 		}
-		f.Tokens = uint32(s.pending)
+		f.Tokens = covered
 	}
 	l.frames = frame.Append(l.frames, f)
-	s.pending, s.logprobs = 0, s.logprobs[:0]
+	s.pending, s.logprobs = s.pending-int(covered), s.logprobs[:0]
 }
 
 // finish frees the slot; what it holds stays for a prompt that begins the same.
 func (l *loop) finish(s *slot, r frame.Result) {
 	s.sampler.free()
-	r.Prompt, r.Cached, r.Output, r.Calls = len(s.prompt), s.cached, s.output, s.calls
+	if s.said.astray && r.Code == frame.OK {
+		r.Failure, r.Finish = cannotGoOn, ""
+	}
+	read := len(s.prompt) - s.begun
+	r.Prompt, r.Cached, r.Output, r.Calls = read, min(s.cached, read), max(s.output, s.output-s.pending), s.calls
 	l.sendRates(time.Now(), true)
 	l.send(frame.End, s.request, r)
 	*s = slot{index: s.index, held: s.held, scope: s.scope, since: s.since}

@@ -38,6 +38,12 @@ func (m *script) encode(job *frame.Job, _ int) (*encoded, error) {
 		out = append(out, token(b))
 	}
 	e := &encoded{tokens: out, n: len(out), grammar: job.Grammar}
+	if job.Begun != nil {
+		for _, b := range []byte(job.Begun.Text) {
+			e.begun = append(e.begun, token(b))
+		}
+		e.written = job.Begun.Text
+	}
 	if len(job.Tools) > 0 {
 		e.parser = chat.NewParser(chat.ParserOptions{Tools: []chat.Tool{{RawMessage: job.Tools[0]}}, ID: func() string { return "1" }})
 	}
@@ -150,6 +156,7 @@ func (m *script) load(slot int, path string) ([]token, error) {
 }
 
 func (m *script) sampler(*frame.Job) (sampler, error) { m.open++; return m, nil }
+func (m *script) accept(t token) bool                 { return t != '#' } // a grammar, as it were
 func (m *script) free()                               { m.open-- }
 func (m *script) sample(i int) token {
 	if m.drawn[i] == -1 {
@@ -198,6 +205,15 @@ func (r *rig) finishRaw(t *testing.T, see func(frame.Frame)) (map[uint32]string,
 		switch f.Kind {
 		case frame.Piece:
 			texts[f.Request] += string(f.Payload)
+			covered[f.Request] += int(f.Tokens)
+		case frame.Rich:
+			var d frame.Detail
+			if err := f.Decode(&d); err != nil {
+				r.script.t.Fatal(err)
+			}
+			if d.Called { // the rest is for see
+				texts[f.Request] += d.Text
+			}
 			covered[f.Request] += int(f.Tokens)
 		case frame.End:
 			var res frame.Result

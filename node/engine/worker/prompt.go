@@ -33,6 +33,7 @@ func (m *loaded) openTemplate() error {
 	if source == "" {
 		err = errNoTemplate
 	} else if m.chat, err = chat.Compile(source, bos, llama.VocabGetText(m.vocab, llama.VocabEOS(m.vocab))); err == nil {
+		m.source = source
 		m.thinks = strings.Contains(source, "think") || strings.Contains(source, "THINK") || strings.Contains(source, "<|channel|>")
 		return nil
 	}
@@ -55,6 +56,9 @@ func (m *loaded) encode(job *frame.Job, limit int) (*encoded, error) {
 	for i := range job.Messages {
 		size += len(job.Messages[i].Content)
 	}
+	if job.Begun != nil {
+		size += len(job.Begun.Thought) + len(job.Begun.Text)
+	}
 	if size > (limit+1)*maxTokenBytes {
 		e.n = size / 4
 		return e, nil
@@ -68,6 +72,9 @@ func (m *loaded) encode(job *frame.Job, limit int) (*encoded, error) {
 	}
 	e.tokens = tokens(llama.Tokenize(m.vocab, text, true, true))
 	e.n = len(e.tokens)
+	if job.Begun != nil {
+		return e, m.goOn(e, job.Begun)
+	}
 	return e, nil
 }
 
@@ -96,17 +103,17 @@ func (m *loaded) converse(job *frame.Job, e *encoded) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	inThought := m.thinks && chat.OpensThought(text)
+	e.inThought = m.thinks && chat.OpensThought(text)
 	if name, named := strings.CutPrefix(job.Choice, "="); named || job.Choice == "required" {
 		if !named {
 			name = "" // any
 		}
-		if e.grammar, err = chat.Grammar(offered, chat.Choice{Name: name, InThought: inThought}, !job.OneCall); err != nil {
+		if e.grammar, err = chat.Grammar(offered, chat.Choice{Name: name, InThought: e.inThought}, !job.OneCall); err != nil {
 			return "", err
 		}
 	}
 	if m.thinks || len(offered) > 0 {
-		e.parser = chat.NewParser(chat.ParserOptions{Tools: offered, InThought: inThought, ID: callID})
+		e.parser = chat.NewParser(chat.ParserOptions{Tools: offered, InThought: e.inThought, ID: callID})
 	}
 	return text, nil
 }

@@ -89,15 +89,35 @@ func (c *chain) sample(i int) token {
 	// To try every token of a vocabulary against a grammar takes milliseconds; to
 	// try the one that would be drawn without it, microseconds. Mostly it fits.
 	t := c.draw(i, false)
-	c.one[0] = llama.TokenData{Id: t}
-	fits := llama.TokenDataArray{Data: &c.one[0], Size: 1, Selected: -1}
-	llama.SamplerApply(c.grammar, &fits)
-	if math.IsInf(float64(c.one[0].Logit), -1) {
+	if !c.fits(t) {
 		t = c.draw(i, true)
 	}
 	llama.SamplerAccept(c.grammar, t)
 	llama.SamplerAccept(c.s, t)
 	return token(t)
+}
+
+// accept notes a token that was drawn elsewhere. llama.cpp ends the process over one
+// that the grammar does not allow, so that is asked first. The numbers that were
+// drawn for it are not drawn again: above a temperature of 0, what follows is as
+// likely as in one run, but need not be the same.
+func (c *chain) accept(t token) bool {
+	if c.grammar != 0 {
+		if !c.fits(llama.Token(t)) {
+			return false
+		}
+		llama.SamplerAccept(c.grammar, llama.Token(t))
+	}
+	llama.SamplerAccept(c.s, llama.Token(t))
+	return true
+}
+
+// fits tells whether the grammar allows a token next.
+func (c *chain) fits(t llama.Token) bool {
+	c.one[0] = llama.TokenData{Id: t}
+	one := llama.TokenDataArray{Data: &c.one[0], Size: 1, Selected: -1}
+	llama.SamplerApply(c.grammar, &one)
+	return !math.IsInf(float64(c.one[0].Logit), -1)
 }
 
 // draw takes a token from the whole vocabulary, or from what the grammar allows.

@@ -57,16 +57,21 @@ type model interface {
 
 // encoded is a request as the model takes it.
 type encoded struct {
-	tokens  []token
-	n       int          // how many there are; an estimate if they are too many
-	grammar string       // in place of the request's
-	parser  *chat.Parser // of the answer; nil: it is text
+	tokens    []token
+	n         int          // how many there are; an estimate if they are too many
+	grammar   string       // in place of the request's
+	parser    *chat.Parser // of the answer; nil: it is text
+	inThought bool         // the answer begins within a thought
+	begun     []token      // of the answer, with which the prompt goes on
+	written   string       // as which the model has written them
 }
 
 // sampler draws tokens.
 type sampler interface {
 	// sample draws after the i-th entry of the last batch.
 	sample(i int) token
+	// accept notes a token as drawn; false if it could not have been.
+	accept(t token) bool
 	free()
 }
 
@@ -76,15 +81,17 @@ type slot struct {
 	held  []token // what the model remembers in this slot; kept when it is free
 	scope uint64  // whose it is
 
-	request uint32 // 0: free
-	since   uint64 // order of arrival, also of the last request when it is free
-	prompt  []token
-	read    int // prompt tokens decoded
+	request uint32  // 0: free
+	since   uint64  // order of arrival, also of the last request when it is free
+	prompt  []token // and what the answer has begun with
+	begun   int     // tokens of that
+	read    int     // prompt tokens decoded
 	last    token
 	output  int // tokens drawn, without the one that says "end"
 	cached  int // tokens of the prompt that the slot held already
 	limit   int // of output
-	pending int // drawn tokens that no Piece has covered
+	pending int // drawn tokens that no Piece has covered; below 0: covered, and drawn again
+	said    begun
 	sampler sampler
 	text    *text.Buffer
 	parser  *chat.Parser // nil: the answer is text
