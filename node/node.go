@@ -68,6 +68,8 @@ type Node struct {
 	keptMu       sync.Mutex
 	states       states
 	remembered   remembered
+	flights      flights
+	firsts       firsts
 
 	failed chan error
 	cancel context.CancelFunc
@@ -98,7 +100,7 @@ func (n *Node) open() (err error) {
 		return err
 	}
 	m := mesh.Config{KeyFile: filepath.Join(n.cfg.Data, KeyFile), Listen: []string{n.cfg.Mesh}, Peers: n.cfg.Peers,
-		Silence: n.cfg.PeerTimeout, Log: n.log}
+		Silence: n.cfg.PeerTimeout, ListenUDP: n.cfg.listenUDP, Log: n.log}
 	if n.cfg.Lab != nil {
 		m.ListenUDP, m.SourceIP, m.Key = n.cfg.Lab.ListenUDP, n.cfg.Lab.SourceIP, n.cfg.Lab.Key
 	} else if n.monitor, err = monitor.New(monitor.Config{Dir: n.cfg.Data}); err != nil {

@@ -28,6 +28,7 @@ func (s seen) PeerUp(catalog.NodeID) {
 }
 func (seen) PeerDown(catalog.NodeID, error)             {}
 func (seen) PeerRecord(catalog.NodeInfo, time.Duration) {}
+func (seen) PeerSuspect(catalog.NodeID)                 {}
 
 // pair is two ends of a mesh that are connected.
 type pair struct {

@@ -18,9 +18,13 @@
 //
 //	length uint32 | kind uint8 | payload of that length
 //
-//	control:  Record*                                   both ways
+//	control:  (Record | Ping | Ask | Verdict)*          both ways
 //	request:  (Request → Accepted, Token*, Done | Failed
 //	                   → Refused)*
+//
+// A Ping is answered by QUIC's acknowledgement alone. An Ask has a number and the id
+// of a node that does not answer; the Verdict with that number says whether the peer
+// hears it.
 //
 // A request stream carries one request after another, each after the answer to
 // the one before; the client keeps it for the next.

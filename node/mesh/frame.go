@@ -11,7 +11,7 @@ import (
 const (
 	tagControl = 'C'
 	tagRequest = 'R'
-	version    = 3
+	version    = 4
 
 	prefaceLen = 2
 	headerLen  = 5
@@ -22,6 +22,9 @@ type kind uint8
 
 const (
 	kindRecord   kind = 1
+	kindPing     kind = 2
+	kindAsk      kind = 3
+	kindVerdict  kind = 4
 	kindRequest  kind = 16
 	kindAccepted kind = 17
 	kindRefused  kind = 18
@@ -38,7 +41,7 @@ func (k kind) limit() (n int, ok bool) {
 		return MaxRequest, true
 	case kindDone:
 		return MaxTrailer, true
-	case kindRecord, kindAccepted, kindRefused, kindToken, kindFailed, kindExtra:
+	case kindRecord, kindPing, kindAsk, kindVerdict, kindAccepted, kindRefused, kindToken, kindFailed, kindExtra:
 		return MaxFrame, true
 	}
 	return 0, false

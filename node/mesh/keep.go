@@ -1,6 +1,7 @@
 package mesh
 
 import (
+	"context"
 	"sync"
 	"time"
 
@@ -32,6 +33,16 @@ func (s *requestStream) ask(request []byte) error {
 		b = b[n:]
 	}
 	return nil
+}
+
+// askFor sends a request for as long as ctx lasts: one that nobody reads may take
+// long to send.
+func (s *requestStream) askFor(ctx context.Context, request []byte) (stop func() bool, err error) {
+	stop = context.AfterFunc(ctx, func() { _ = s.Reset() })
+	if err = s.ask(request); err != nil {
+		stop()
+	}
+	return stop, err
 }
 
 // kept are the idle request streams of one connection, those used last at the

@@ -40,6 +40,28 @@ const (
 	keepServed  = 3 * keepFor
 	keepBuffer  = 64 << 10 // bytes; a larger buffer is not kept with its stream
 
+	// The watcher. At a round trip of 50 ms a peer that has gone is suspect 170 ms after
+	// its last packet, on a LAN 115 ms: two pings on, and as long as a machine that
+	// computes on all its cores may take to come to them. QUIC itself may take 25 ms
+	// to acknowledge one.
+	watchTick   = 15 * time.Millisecond
+	probeAfter  = 40 * time.Millisecond // of quiet
+	probeEvery  = 40 * time.Millisecond
+	minPings    = 2 // one may be lost
+	stallGrace  = 60 * time.Millisecond
+	unknownRTT  = 100 * time.Millisecond // QUIC's own guess before it has measured is 333 ms
+	watchLinger = 64                     // ticks without work before the watcher rests
+
+	lateTick    = 4 * watchTick // this node has not kept up
+	healthAfter = time.Second   // of keeping up make up for once of that
+	maxHealth   = 8             // Lifeguard's
+
+	askOthers   = 3                      // SWIM's k
+	inquiryTime = 100 * time.Millisecond // beside three times the limit of a ping: a round trip there and back
+	maxAsks     = 64                     // questions and answers that wait for the watcher; more are dropped
+	maxAskers   = 8                      // who wait for word of one peer
+	maxControl  = 16                     // frames that wait on one control stream
+
 	// yieldDial is how long the node with the larger identity waits before its
 	// first dial, so that of two nodes' dials few cross.
 	yieldDial = 250 * time.Millisecond

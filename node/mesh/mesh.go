@@ -23,6 +23,9 @@ type Observer interface {
 	PeerUp(id catalog.NodeID)
 	PeerDown(id catalog.NodeID, reason error)
 	PeerRecord(info catalog.NodeInfo, rtt time.Duration)
+	// PeerSuspect: a request is open at the peer and nothing at all comes from it. It
+	// is heard again with its next record, or goes down.
+	PeerSuspect(id catalog.NodeID)
 }
 
 // Handler serves requests of peers. ctx ends when the peer no longer wants the
@@ -43,6 +46,7 @@ type Mesh struct {
 	pool    *Pool[*link]
 	observe Observer
 	handler Handler
+	watcher *watcher
 
 	mu       sync.Mutex
 	sessions map[peer.ID]*session // the one in use per peer
@@ -101,6 +105,7 @@ func New(cfg Config, observe Observer, handler Handler) (*Mesh, error) {
 		return nil, fmt.Errorf("create mesh host: %w", err)
 	}
 	m.pool = NewPool(cfg.Pool, m.connect)
+	m.watcher = newWatcher(m)
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	for id, p := range peers {
 		m.freed[id] = make(chan struct{}, 1)
@@ -122,6 +127,7 @@ func (m *Mesh) Start(context.Context) error {
 		}
 	}
 	m.wg.Go(m.tick)
+	m.wg.Go(func() { m.watcher.run(m.ctx) })
 	return nil
 }
 

@@ -24,6 +24,7 @@ type testPeer struct {
 	*Mesh
 	mu      sync.Mutex
 	up      map[catalog.NodeID]bool
+	suspect map[catalog.NodeID]int
 	records map[catalog.NodeID]catalog.NodeInfo
 	rtt     time.Duration
 	changed chan struct{}
@@ -35,6 +36,8 @@ func (p *testPeer) PeerDown(id catalog.NodeID, _ error) { p.note(func() { p.up[i
 func (p *testPeer) PeerRecord(i catalog.NodeInfo, d time.Duration) {
 	p.note(func() { p.records[i.ID], p.rtt = i, d })
 }
+
+func (p *testPeer) PeerSuspect(id catalog.NodeID) { p.note(func() { p.suspect[id]++ }) }
 
 func (p *testPeer) Serve(ctx context.Context, _ catalog.NodeID, s *ServerStream) {
 	p.mu.Lock()
@@ -109,7 +112,7 @@ func echo(ctx context.Context, s *ServerStream) {
 
 func startPeer(t testing.TB, cfg Config) *testPeer {
 	t.Helper()
-	p := &testPeer{up: map[catalog.NodeID]bool{}, records: map[catalog.NodeID]catalog.NodeInfo{}, changed: make(chan struct{}, 1), serve: echo}
+	p := &testPeer{up: map[catalog.NodeID]bool{}, suspect: map[catalog.NodeID]int{}, records: map[catalog.NodeID]catalog.NodeInfo{}, changed: make(chan struct{}, 1), serve: echo}
 	m, err := New(cfg, p, p)
 	if err != nil {
 		t.Fatal(err)

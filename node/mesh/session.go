@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
@@ -24,11 +25,17 @@ func (l *link) Closed() bool { return l.conn.IsClosed() }
 
 // rtt is QUIC's own estimate, 0 if there is none.
 func (l *link) rtt() time.Duration {
+	stats, _ := l.stats()
+	return stats.SmoothedRTT
+}
+
+// stats are QUIC's figures of the connection; false if it is none.
+func (l *link) stats() (quic.ConnectionStats, bool) {
 	var c *quic.Conn
 	if !l.conn.As(&c) {
-		return 0
+		return quic.ConnectionStats{}, false
 	}
-	return c.ConnectionStats().SmoothedRTT
+	return c.ConnectionStats(), true
 }
 
 // session is the control stream of one connection: both sides push their record
@@ -42,6 +49,9 @@ type session struct {
 	wake   chan struct{}
 	up     chan struct{} // closed once the peer has spoken
 	entry  *Entry[*link] // set by then; used by read only
+	out    chan []byte   // frames to be written beside the record
+	watch  watched       // the watcher's
+	gone   atomic.Bool   // the watcher has given it up
 }
 
 func (s *session) poke() {
@@ -147,7 +157,7 @@ func (m *Mesh) inUse(p *listed) bool {
 
 func (m *Mesh) newSession(p *listed, stream network.Stream, dialed bool) *session {
 	return &session{m: m, peer: p, link: &link{conn: stream.Conn()}, stream: stream, dialed: dialed,
-		wake: make(chan struct{}, 1), up: make(chan struct{})}
+		wake: make(chan struct{}, 1), up: make(chan struct{}), out: make(chan []byte, maxControl)}
 }
 
 // run speaks on the control stream until it fails.
@@ -164,6 +174,9 @@ func (s *session) run(r *frameReader) error {
 		s.write(ctx)
 	}()
 	err := s.read(r)
+	if s.gone.Load() {
+		err = errGone
+	}
 	cancel()
 	if s.entry == nil || !m.pool.Drop(s.entry) {
 		_ = s.link.Close() // fails every stream on it at once
@@ -251,7 +264,10 @@ func (s *session) read(r *frameReader) error {
 			return fmt.Errorf("control stream: %w", err)
 		}
 		if k != kindRecord {
-			return fmt.Errorf("%w: frame kind %d on a control stream", ErrProtocol, k)
+			if err := s.controlled(k, payload); err != nil {
+				return err
+			}
+			continue
 		}
 		info, remote, err := decodeRecord(payload, s.peer.id, s.m.cfg.Now())
 		if err != nil {
@@ -266,25 +282,31 @@ func (s *session) read(r *frameReader) error {
 }
 
 // write sends this node's record: at first, when its facts change, and as a
-// heartbeat.
+// heartbeat; and what else there is to say.
 func (s *session) write(ctx context.Context) {
 	beat := time.NewTicker(s.m.cfg.Silence / 3)
 	defer beat.Stop()
-	var frame []byte
+	frame, due := []byte(nil), true
 	for {
-		record, err := s.m.encodedRecord()
-		if err == nil {
+		if due {
+			record, err := s.m.encodedRecord()
+			if err != nil {
+				_ = s.link.Close()
+				return
+			}
 			frame = appendFrame(frame[:0], kindRecord, record)
-			_ = s.stream.SetWriteDeadline(time.Now().Add(s.m.cfg.Silence))
-			_, err = s.stream.Write(frame)
 		}
-		if err != nil {
+		_ = s.stream.SetWriteDeadline(time.Now().Add(s.m.cfg.Silence))
+		if _, err := s.stream.Write(frame); err != nil {
 			_ = s.link.Close() // ends read as well
 			return
 		}
+		due = true
 		select {
 		case <-beat.C:
 		case <-s.wake:
+		case f := <-s.out:
+			frame, due = append(frame[:0], f...), false
 		case <-ctx.Done():
 			return
 		}

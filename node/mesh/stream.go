@@ -40,7 +40,8 @@ func (m *Mesh) Open(ctx context.Context, id catalog.NodeID, request []byte) (*St
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
-	s, err := e.Conn().send(ctx, request)
+	m.watcher.wake()
+	s, stop, err := e.Conn().send(ctx, request)
 	if err != nil {
 		e.Release()
 		if ctx.Err() != nil {
@@ -48,24 +49,26 @@ func (m *Mesh) Open(ctx context.Context, id catalog.NodeID, request []byte) (*St
 		}
 		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
-	st := &Stream{ctx: ctx, s: s, entry: e, most: m.cfg.KeepStreams}
-	st.stop = context.AfterFunc(ctx, func() { _ = s.Reset() })
-	return st, nil
+	return &Stream{ctx: ctx, s: s, entry: e, most: m.cfg.KeepStreams, stop: stop}, nil
 }
 
-// send writes a request to a kept stream, or a new one.
-func (l *link) send(ctx context.Context, request []byte) (*requestStream, error) {
-	if s := l.kept.take(time.Now()); s != nil && s.ask(request) == nil {
-		return s, nil
+// send writes a request to a kept stream, or a new one. The end of ctx resets it
+// until stop is called.
+func (l *link) send(ctx context.Context, request []byte) (s *requestStream, stop func() bool, err error) {
+	if s = l.kept.take(time.Now()); s != nil {
+		if stop, err = s.askFor(ctx, request); err == nil {
+			return s, stop, nil
+		}
 	}
 	octx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
 	n, err := l.conn.NewStream(octx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	s := &requestStream{Stream: n, reader: newFrameReader(n), buf: append(make([]byte, 0, prefaceLen+headerLen+len(request)), tagRequest, version)}
-	return s, s.ask(request)
+	s = &requestStream{Stream: n, reader: newFrameReader(n), buf: append(make([]byte, 0, prefaceLen+headerLen+len(request)), tagRequest, version)}
+	stop, err = s.askFor(ctx, request)
+	return s, stop, err
 }
 
 // Next returns the next piece of the answer; its text is valid until the
