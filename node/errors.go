@@ -31,7 +31,7 @@ func isFinal(err error) bool {
 
 // isFault reports errors that make a node suspect; being busy is none.
 func isFault(err error) bool {
-	for _, e := range []error{mesh.ErrUnreachable, mesh.ErrLost, mesh.ErrProtocol, engine.ErrLost, errSlow} {
+	for _, e := range []error{mesh.ErrUnreachable, mesh.ErrLost, mesh.ErrProtocol, engine.ErrLost, errSlow, errStalled} {
 		if errors.Is(err, e) {
 			return true
 		}

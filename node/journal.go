@@ -40,6 +40,8 @@ func (n *Node) journal(ev events.Event) {
 		if ev.B > 0 && catalog.State(ev.A) == catalog.Loading {
 			attrs = append(attrs, slog.Uint64("percent", ev.B/10))
 		}
+	case events.Continued:
+		attrs = append(attrs, slog.Uint64("tokens", ev.A))
 	case events.Failover:
 		attrs = append(attrs, slog.Uint64("tried", ev.A))
 	}

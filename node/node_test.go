@@ -124,7 +124,8 @@ func (r *reader) Token(t api.Token) error {
 }
 
 func chat(t testing.TB, m string) *api.Chat {
-	return &api.Chat{Model: model(t, m), Messages: []api.Message{{Role: "user", Content: "hello"}}, MaxTokens: 20, Arrived: time.Now(), EstimatedPromptTokens: 5}
+	cold := float32(0)
+	return &api.Chat{Model: model(t, m), Temperature: &cold, Messages: []api.Message{{Role: "user", Content: "hello"}}, MaxTokens: 20, Arrived: time.Now(), EstimatedPromptTokens: 5}
 }
 
 // The same request gives the same answer wherever it is asked.

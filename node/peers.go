@@ -120,11 +120,15 @@ func (n *Node) Serve(ctx context.Context, from catalog.NodeID, s *mesh.ServerStr
 		}
 	}}
 	usage, err := n.work(ctx, &w, out)
+	output := usage.OutputTokens
+	if w.Prompt.Begun != nil {
+		output = max(output-w.Prompt.Begun.Tokens, 0)
+	}
 	if pick != nil {
-		n.decider.Ended(n.now(), &req, pick, ended(began, usage.TTFT, usage.OutputTokens, false))
+		n.decider.Ended(n.now(), &req, pick, ended(began, usage.TTFT, output, false))
 	}
 	if err == nil {
-		n.emit(events.RequestDone, from, w.model(), uint64(usage.TTFT.Microseconds()), uint64(usage.OutputTokens))
+		n.emit(events.RequestDone, from, w.model(), uint64(usage.TTFT.Microseconds()), uint64(output))
 	} else {
 		n.emit(events.RequestFailed, from, w.model(), uint64(usage.Total.Microseconds()), 0)
 	}
@@ -162,6 +166,19 @@ func (n *Node) PeerDown(id catalog.NodeID, reason error) {
 	n.table.Publish()
 	n.decider.Node(n.now(), id.Handle(), false)
 	n.emit(events.PeerDown, id, catalog.ModelID{}, 0, 0)
+}
+
+// PeerSuspect notes that nothing comes from a peer at which requests are open.
+// Answers that others can give go on there.
+func (n *Node) PeerSuspect(id catalog.NodeID) {
+	n.suspect(id)
+	n.flights.stalled(id, n.table.Snapshot())
+}
+
+func (n *Node) suspect(id catalog.NodeID) {
+	n.table.SetSuspect(id, true)
+	n.table.Publish()
+	n.emit(events.PeerSuspect, id, catalog.ModelID{}, 0, 0)
 }
 
 // PeerRecord takes what a peer says of itself, and the round trip to it. A peer

@@ -115,7 +115,7 @@ func (n *Node) Decision(id uint64) (api.DecisionView, bool) {
 	}
 	v := api.DecisionView{ID: strconv.FormatUint(x.ID, 10), At: time.UnixMicro(int64(x.At)).UTC(), Policy: policyName(x.By),
 		Status: x.By.Status.String(), Fuel: x.By.Fuel, TookNS: int64(x.Outcome.Took), Node: x.Outcome.Node.String(),
-		Tries: x.Outcome.Tries, TTFTMillis: float64(x.Outcome.TTFT.Microseconds()) / 1000, Tokens: x.Outcome.Tokens, Error: x.Outcome.Err}
+		Tries: x.Outcome.Tries, TTFTMillis: float64(x.Outcome.TTFT.Microseconds()) / 1000, Tokens: x.Outcome.Tokens, Resumed: x.Outcome.Resumed, Error: x.Outcome.Err}
 	age := func(at uint32) *uint32 {
 		if at == 0 {
 			return nil

@@ -49,6 +49,7 @@ type serveCmd struct {
 	Record            bool          `help:"Record every decision in the data folder, at most 128 MiB, for: omx policy replay."`
 	AdmitClosed       bool          `help:"Let nobody in when the admission policy fails (default: the built-in rule decides then)."`
 	FirstToken        time.Duration `help:"How long a node may take until its first token before the next is tried." default:"60s"`
+	Hedge             bool          `help:"Ask a second node, too, when a first token takes longer than 95 of 100 did; the faster one answers."`
 	PeerTimeout       time.Duration `help:"How long a peer may be silent before it counts as gone." default:"3s"`
 	JSON              bool          `help:"When ready, print the addresses as one line of JSON."`
 	Verbose           bool          `short:"v" help:"Log more."`
@@ -68,7 +69,7 @@ func (c *serveCmd) Run(e *env) error {
 		Models: c.Model, Demo: c.Demo, EngineDirs: places, Slots: c.Slots, QueueLimit: c.Queue,
 		ContextTokens: c.Context, Threads: c.Threads, Adapters: c.Adapter, Upstreams: c.upstreams(), Preload: c.Preload, KeepAlive: c.KeepAlive, KeepConversations: c.KeepConversations, Memory: int64(c.Memory), RoutePolicy: c.RoutePolicy, AdmitPolicy: c.AdmitPolicy, RouteParams: c.RouteParam, AdmitParams: c.AdmitParam,
 		PolicyTrust: c.PolicyTrust, PolicyLarge: c.PolicyLarge, AdmitClosed: c.AdmitClosed, Record: c.Record,
-		FirstToken: c.FirstToken, PeerTimeout: c.PeerTimeout, Version: version,
+		FirstToken: c.FirstToken, Hedge: c.Hedge, PeerTimeout: c.PeerTimeout, Version: version,
 		Log: slog.New(slog.NewTextHandler(e.stderr, &slog.HandlerOptions{Level: level})),
 	})
 	if err != nil {

@@ -72,6 +72,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, c *Chat, f forma
 	case err == nil:
 		st.buf = f.end(st.buf, &result)
 		_ = st.flush()
+		setResumed(w.Header(), http.TrailerPrefix, &result)
 	case gone(r.Context(), err):
 	case !st.begun:
 		f.refuse(w, err)
@@ -157,6 +158,7 @@ func (s *Server) answerWhole(w http.ResponseWriter, r *http.Request, c *Chat, f 
 	case err == nil:
 		a.meta.TTFT, a.meta.Queue = result.TTFT, result.QueueWait
 		setMeta(w.Header(), a.meta)
+		setResumed(w.Header(), "", &result)
 		b := make([]byte, 0, frameSize+a.text.Len()+a.thought.Len())
 		writeJSON(w, nil, f.whole(b, &a, &result))
 	case gone(r.Context(), err):

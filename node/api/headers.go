@@ -16,6 +16,7 @@ const (
 	headerPolicy    = "X-Omx-Policy"    // the routing policy that decided
 	headerQueue     = "X-Omx-Queue-Ms"  // until a slot was free
 	headerTTFT      = "X-Omx-Ttft-Ms"   // from the request to the first token
+	headerResumed   = "X-Omx-Resumed"   // how often another node went on with the answer; of a stream a trailer
 
 	headerAnthropicID = "Request-Id" // what Anthropic's clients call x-request-id
 	// headerAnthropicVersion comes with every request of Anthropic's clients.
@@ -29,6 +30,13 @@ func setMeta(h http.Header, m Meta) {
 	h.Set(headerPolicy, m.Policy)
 	setMillis(h, headerQueue, m.Queue)
 	setMillis(h, headerTTFT, m.TTFT)
+}
+
+// setResumed tells, before or after the body, of an answer that changed nodes.
+func setResumed(h http.Header, prefix string, r *Result) {
+	if r.Resumed > 0 {
+		h.Set(prefix+headerResumed, strconv.Itoa(r.Resumed))
+	}
 }
 
 func setMillis(h http.Header, name string, d time.Duration) {

@@ -90,6 +90,7 @@ type Result struct {
 	Stop                       string // the stop text that ended the answer, if one did
 	Calls                      []Call // of tools; none of them is in the text
 	QueueWait, TTFT, Total     time.Duration
+	Resumed                    int // how often another node went on with the answer
 }
 
 // Token is a piece of an answer: text that N tokens read as.
@@ -224,6 +225,7 @@ type DecisionView struct {
 	Tries      int             `json:"tries"`
 	TTFTMillis float64         `json:"ttft_ms"`
 	Tokens     int             `json:"tokens"`
+	Resumed    int             `json:"resumed,omitempty"` // how often another node went on with the answer
 	Error      string          `json:"error,omitempty"`
 }
 

@@ -32,13 +32,14 @@ type entry struct {
 
 // Outcome is how the request that a decision was taken for ended.
 type Outcome struct {
-	Done   bool
-	Node   catalog.NodeID // who answered
-	Tries  int            // picks tried
-	Took   time.Duration  // the decision itself
-	TTFT   time.Duration  // from arrival to the first token
-	Tokens int
-	Err    string
+	Done    bool
+	Node    catalog.NodeID // who answered
+	Tries   int            // picks tried
+	Took    time.Duration  // the decision itself
+	TTFT    time.Duration  // from arrival to the first token
+	Tokens  int
+	Resumed int // how often another node went on with it
+	Err     string
 }
 
 // Explained is one route decision with what the policy saw.

@@ -15,6 +15,7 @@ const (
 	RequestFailed      // not answered; A time until that was clear
 	RequestShed        // refused by admission; A retry after
 	Failover           // goes to the next pick; A picks tried
+	Continued          // an answer that was lost there goes on elsewhere; A tokens by then
 	PolicySwap         // another policy is active; A which decision
 	PolicyFault        // a policy was replaced or set aside after a trap
 	ModelState         // a model of this node is in another state; A which (catalog.State), B how much of it is loaded, per mille
@@ -22,7 +23,7 @@ const (
 )
 
 var kindNames = [kinds]string{
-	"", "peer-up", "peer-down", "peer-suspect", "request-done", "request-failed", "request-shed", "failover",
+	"", "peer-up", "peer-down", "peer-suspect", "request-done", "request-failed", "request-shed", "failover", "continued",
 	"policy-swap", "policy-fault", "model-state",
 }
 

@@ -40,19 +40,19 @@ const (
 	keepServed  = 3 * keepFor
 	keepBuffer  = 64 << 10 // bytes; a larger buffer is not kept with its stream
 
-	// The watcher. At a round trip of 50 ms a peer that has gone is suspect 170 ms after
-	// its last packet, on a LAN 115 ms: two pings on, and as long as a machine that
-	// computes on all its cores may take to come to them. QUIC itself may take 25 ms
-	// to acknowledge one.
-	watchTick   = 15 * time.Millisecond
-	probeAfter  = 40 * time.Millisecond // of quiet
+	// The watcher. On a LAN a peer that has gone is suspect 100 ms after its last packet,
+	// at a round trip of 50 ms after 150 ms and what its round trips vary by: two pings
+	// on, and as long as a machine that computes on all its cores may take to come to
+	// them. QUIC itself may take 25 ms to acknowledge one.
+	watchTick   = 10 * time.Millisecond
+	probeAfter  = 30 * time.Millisecond // of quiet
 	probeEvery  = 40 * time.Millisecond
 	minPings    = 2 // one may be lost
 	stallGrace  = 60 * time.Millisecond
 	unknownRTT  = 100 * time.Millisecond // QUIC's own guess before it has measured is 333 ms
-	watchLinger = 64                     // ticks without work before the watcher rests
+	watchLinger = 100                    // ticks without work before the watcher rests
 
-	lateTick    = 4 * watchTick // this node has not kept up
+	lateTick    = 5 * watchTick // this node has not kept up
 	healthAfter = time.Second   // of keeping up make up for once of that
 	maxHealth   = 8             // Lifeguard's
 

@@ -168,13 +168,13 @@ func (w *watcher) watch(s *session, step time.Duration) {
 	}
 }
 
-// limit is how long a ping may go unanswered: as QUIC has it for what is lost, and
-// for the other side to come to it.
+// limit is how long a ping may go unanswered: as long as others took, and for the
+// other side to come to it.
 func (w *watcher) limit(rtt, deviation time.Duration) time.Duration {
 	if rtt == 0 {
 		rtt = unknownRTT
 	}
-	return rtt + 4*deviation + stallGrace*time.Duration(1+w.health.score)
+	return rtt + 2*deviation + stallGrace*time.Duration(1+w.health.score)
 }
 
 // stall makes a peer suspect.

@@ -17,6 +17,7 @@ type bare struct{}
 
 func (bare) PeerUp(catalog.NodeID)                      {}
 func (bare) PeerDown(catalog.NodeID, error)             {}
+func (bare) PeerSuspect(catalog.NodeID)                 {}
 func (bare) PeerRecord(catalog.NodeInfo, time.Duration) {}
 func (bare) Serve(_ context.Context, _ catalog.NodeID, s *mesh.ServerStream) {
 	_ = s.Token(s.Request(), 1) // the asking side sees what is wrong

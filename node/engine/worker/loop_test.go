@@ -39,10 +39,16 @@ func (m *script) encode(job *frame.Job, _ int) (*encoded, error) {
 	}
 	e := &encoded{tokens: out, n: len(out), grammar: job.Grammar}
 	if job.Begun != nil {
-		for _, b := range []byte(job.Begun.Text) {
+		e.written = job.Begun.Text
+		if job.Think != nil {
+			e.written, _ = chat.Rejoin("<think>", false, job.Begun.Thought, job.Begun.Text)
+		}
+		for _, b := range []byte(e.written) {
 			e.begun = append(e.begun, token(b))
 		}
-		e.written = job.Begun.Text
+	}
+	if job.Think != nil {
+		e.parser = chat.NewParser(chat.ParserOptions{})
 	}
 	if len(job.Tools) > 0 {
 		e.parser = chat.NewParser(chat.ParserOptions{Tools: []chat.Tool{{RawMessage: job.Tools[0]}}, ID: func() string { return "1" }})
@@ -211,7 +217,7 @@ func (r *rig) finishRaw(t *testing.T, see func(frame.Frame)) (map[uint32]string,
 			if err := f.Decode(&d); err != nil {
 				r.script.t.Fatal(err)
 			}
-			if d.Called { // the rest is for see
+			if d.Called || d.Thought { // the rest is for see
 				texts[f.Request] += d.Text
 			}
 			covered[f.Request] += int(f.Tokens)

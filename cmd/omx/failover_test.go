@@ -1,0 +1,127 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"omx/testnet/hosts"
+)
+
+// items is how many words the long answer has: about 800 tokens, a second of them.
+const items = 200
+
+// longAnswer asks for exactly that many words, so that one that is lost or said twice
+// shows. It calls at for each piece.
+func longAnswer(t *testing.T, api string, at func(piece int, node string)) (gap time.Duration, resumed string) {
+	t.Helper()
+	body := fmt.Sprintf(`{"model":%q,"stream":true,"temperature":0,"messages":[{"role":"user","content":"Hello"}],"response_format":{"type":"json_schema","json_schema":{"name":"words","schema":
+		{"type":"array","items":{"enum":["red","blue"]},"minItems":%d,"maxItems":%d}}}}`, demoModel, items, items)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, api+"/v1/chat/completions", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var text strings.Builder
+	ends, pieces, latest := 0, 0, time.Time{}
+	lines := bufio.NewScanner(resp.Body)
+	for lines.Scan() {
+		data, ok := strings.CutPrefix(lines.Text(), "data: ")
+		if !ok {
+			continue
+		}
+		if data == "[DONE]" {
+			ends++
+			continue
+		}
+		var chunk struct {
+			Choices []struct{ Delta struct{ Content string } }
+			Error   json.RawMessage
+		}
+		if err := json.Unmarshal([]byte(data), &chunk); err != nil || chunk.Error != nil {
+			t.Fatalf("%v: %s", err, data)
+		}
+		if len(chunk.Choices) == 0 || chunk.Choices[0].Delta.Content == "" {
+			continue
+		}
+		now := time.Now()
+		if pieces > 0 {
+			gap = max(gap, now.Sub(latest))
+		}
+		latest = now
+		text.WriteString(chunk.Choices[0].Delta.Content)
+		pieces++
+		at(pieces, resp.Header.Get("X-Omx-Node-Name"))
+	}
+	var words []string
+	if err := json.Unmarshal([]byte(text.String()), &words); err != nil || len(words) != items || ends != 1 || lines.Err() != nil {
+		t.Errorf("%d words, ended %d times, %v, %v: %s", len(words), ends, err, lines.Err(), text.String())
+	}
+	return gap, resp.Trailer.Get("X-Omx-Resumed")
+}
+
+// The process that answers is killed in the middle of its answer, again and again:
+// another goes on, and the client sees one whole answer each time.
+func TestServingNodeDiesInMidAnswer(t *testing.T) {
+	const kills = 4
+	net, _, first := up(t, 2+kills, 1+kills)
+	var gaps []time.Duration
+	for range kills {
+		var victim *hosts.Host
+		gap, resumed := longAnswer(t, first.API, func(piece int, node string) {
+			if piece != 40 {
+				return
+			}
+			for _, h := range net.Hosts {
+				if h.Name == node {
+					victim = h
+				}
+			}
+			if victim == nil {
+				t.Fatalf("%q answers, which is no node of the mesh", node)
+			}
+			killed[victim.Name] = true
+			if err := victim.Signal(syscall.SIGKILL); err != nil {
+				t.Error(err)
+			}
+		})
+		if victim == nil || resumed != "1" {
+			t.Fatalf("resumed %q times", resumed)
+		}
+		<-victim.Exited()
+		gaps = append(gaps, gap)
+		// It is out of the candidates within the time of silence.
+		deadline := time.Now().Add(3 * time.Second)
+		for state := ""; state != "down"; {
+			var nodes []struct{ Name, State string }
+			if err := first.get(t.Context(), "/omx/v1/nodes", &nodes); err != nil {
+				t.Fatal(err)
+			}
+			for _, n := range nodes {
+				if n.Name == victim.Name {
+					state = n.State
+				}
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("%s is %s", victim.Name, state)
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+	}
+	slices.Sort(gaps)
+	t.Logf("longest gap of each answer: %v", gaps)
+	if gaps[len(gaps)-1] > 5*time.Second {
+		t.Errorf("the longest gap was %v", gaps[len(gaps)-1])
+	}
+}
