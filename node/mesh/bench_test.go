@@ -104,6 +104,6 @@ func BenchmarkRequestDialled(b *testing.B) {
 			b.Fatal(err)
 		}
 		client.pool.Remove(server.ID())
-		<-client.freed[server.peer]
+		<-client.peers.get(server.peer).freed
 	}
 }

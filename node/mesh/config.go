@@ -5,14 +5,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
-
-	"omx/node/catalog"
 )
 
 // Config of a Mesh. The zero value of a field means its default.
@@ -23,8 +19,21 @@ type Config struct {
 	// Listen are UDP multiaddrs; default /ip4/127.0.0.1/udp/0/quic-v1.
 	Listen []string
 	// Peers are the only nodes that may talk with this one, at most 4096:
-	// ADDR/p2p/ID to dial it, /p2p/ID for one that dials us.
+	// ADDR/p2p/ID to dial it, /p2p/ID for one that dials us. In a mesh with a key
+	// they are addresses of members, at most 64, also HOST:PORT or without /p2p/ID,
+	// and everybody with a credential may talk.
 	Peers []string
+	// Dir is the folder with the membership of a mesh; if there is none in it, and
+	// with "", nodes list one another.
+	Dir string
+	// Announce are addresses of this node that others should know beside those of
+	// its interfaces, as where a router forwards a port.
+	Announce []string
+	// MDNS has members on the local network find one another.
+	MDNS bool
+	// CredentialLife is how long the credentials live that this node issues, if it
+	// holds the mesh's key; default 24 hours.
+	CredentialLife time.Duration
 	// Silence is how long a peer may say nothing before it counts as gone;
 	// default 3 s. Records go out three times as often.
 	Silence time.Duration
@@ -73,17 +82,6 @@ func def[T comparable](v *T, value T) {
 	}
 }
 
-// listed is a peer as the configuration names it.
-type listed struct {
-	id    catalog.NodeID
-	peer  peer.ID
-	addrs []ma.Multiaddr // where to dial it; none: it dials us
-	up    bool           // has spoken in its present session; under Mesh.mu
-
-	events  sync.Mutex   // held while the observer is told of it, so that events come in order
-	serving atomic.Int32 // requests it has open here
-}
-
 // parsePeers reads the list of peers; one may be named with several addresses.
 func parsePeers(list []string, self peer.ID) (map[peer.ID]*listed, error) {
 	peers := map[peer.ID]*listed{}
@@ -101,11 +99,9 @@ func parsePeers(list []string, self peer.ID) (map[peer.ID]*listed, error) {
 		}
 		p := peers[id]
 		if p == nil {
-			nid, err := catalog.ParseNodeID(id.String())
-			if err != nil {
+			if p, err = newListed(id); err != nil {
 				return nil, fmt.Errorf("peer %q: %w", s, err)
 			}
-			p = &listed{id: nid, peer: id}
 			peers[id] = p
 		}
 		if dial != nil && len(p.addrs) < maxAddrs {

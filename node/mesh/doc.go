@@ -1,26 +1,34 @@
-// Package mesh connects nodes that list one another: libp2p identities over
-// QUIC, one kept connection per peer, and request streams on top of it.
+// Package mesh connects nodes of one mesh: libp2p identities over QUIC, one kept
+// connection per peer, and request streams on top of it.
 //
-// A Mesh dials every listed peer it has an address of, keeps a control stream
-// open on which both sides push their record and prove that they live, tells an
-// Observer who is there, and opens request streams that carry opaque payloads.
-// A connection from or to anyone who is not listed ends in the handshake.
+// A mesh has a key, and its members credentials that the key has signed; or it has
+// none, and nodes list one another. A Mesh dials every peer it has an address of,
+// keeps a control stream open on which both sides push their record and prove that
+// they live, tells an Observer who is there, and opens request streams that carry
+// opaque payloads.
+//
+// Whether somebody belongs here is settled in the handshake: by its identity where
+// nodes list one another, else by the credential in its certificate. A node whose
+// certificate is older than its credential shows that in the first frame of its
+// control stream, and one that is no member may join if a token is open: for both,
+// see members.visit. Nothing else of a stranger is read.
 //
 // The package does not decide where a request goes, does not know what a
 // request or an answer means, and keeps no catalogue. Package node may import
 // it, and so may the tools that measure it; of this module it imports only
-// node/catalog.
+// node/catalog and node/mesh/member.
 //
 // # Wire format
 //
-// A stream starts with two bytes, tag ('C' control, 'R' request) and version.
-// Then come frames, numbers big endian:
+// A stream starts with two bytes, tag ('C' control, 'R' request, 'M' membership)
+// and version. Then come frames, numbers big endian:
 //
 //	length uint32 | kind uint8 | payload of that length
 //
-//	control:  (Record | Ping | Ask | Verdict)*          both ways
+//	control:  Credential? (Record | Ping | Ask | Verdict | Credential | Revoked | Adverts)* Leaving?   both ways
 //	request:  (Request → Accepted, Token*, Done | Failed
 //	                   → Refused)*
+//	member:   Join | Renew → Granted | Denied
 //
 // A Ping is answered by QUIC's acknowledgement alone. An Ask has a number and the id
 // of a node that does not answer; the Verdict with that number says whether the peer

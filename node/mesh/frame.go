@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+
+	"omx/node/mesh/member"
 )
 
 // A stream begins with a tag and the version. On a request stream one request
@@ -11,6 +13,7 @@ import (
 const (
 	tagControl = 'C'
 	tagRequest = 'R'
+	tagMember  = 'M'
 	version    = 4
 
 	prefaceLen = 2
@@ -21,10 +24,15 @@ const (
 type kind uint8
 
 const (
-	kindRecord   kind = 1
-	kindPing     kind = 2
-	kindAsk      kind = 3
-	kindVerdict  kind = 4
+	kindRecord     kind = 1
+	kindPing       kind = 2
+	kindAsk        kind = 3
+	kindVerdict    kind = 4
+	kindCredential kind = 8
+	kindRevoked    kind = 9
+	kindAdverts    kind = 10
+	kindLeaving    kind = 11
+
 	kindRequest  kind = 16
 	kindAccepted kind = 17
 	kindRefused  kind = 18
@@ -32,6 +40,11 @@ const (
 	kindDone     kind = 20
 	kindFailed   kind = 21
 	kindExtra    kind = 22
+
+	kindJoin    kind = 32
+	kindRenew   kind = 33
+	kindGranted kind = 34
+	kindDenied  kind = 35
 )
 
 // limit is the longest payload of a kind; ok is false for an unknown kind.
@@ -41,6 +54,16 @@ func (k kind) limit() (n int, ok bool) {
 		return MaxRequest, true
 	case kindDone:
 		return MaxTrailer, true
+	case kindCredential:
+		return member.CredentialLen, true
+	case kindJoin, kindRenew:
+		return maxMemberRequest, true
+	case kindDenied:
+		return maxMessage + 1, true
+	case kindLeaving:
+		return 0, true
+	case kindRevoked, kindAdverts, kindGranted:
+		return MaxFrame, true
 	case kindRecord, kindPing, kindAsk, kindVerdict, kindAccepted, kindRefused, kindToken, kindFailed, kindExtra:
 		return MaxFrame, true
 	}

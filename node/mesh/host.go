@@ -2,20 +2,25 @@ package mesh
 
 import (
 	"crypto/hkdf"
+	"crypto/rand"
 	"crypto/sha256"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"errors"
 	"fmt"
+	"math/big"
 	"net"
-	"sync/atomic"
 	"syscall"
+	"time"
 
-	"github.com/libp2p/go-libp2p/core/control"
+	"github.com/libp2p/go-libp2p/core/connmgr"
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/p2p/host/eventbus"
 	"github.com/libp2p/go-libp2p/p2p/host/peerstore/pstoremem"
 	"github.com/libp2p/go-libp2p/p2p/net/swarm"
+	libp2ptls "github.com/libp2p/go-libp2p/p2p/security/tls"
 	libp2pquic "github.com/libp2p/go-libp2p/p2p/transport/quic"
 	"github.com/libp2p/go-libp2p/p2p/transport/quicreuse"
 	ma "github.com/multiformats/go-multiaddr"
@@ -29,7 +34,8 @@ type host struct {
 	conns *quicreuse.ConnManager
 }
 
-func newHost(key crypto.PrivKey, id peer.ID, g *gater, cfg *Config) (h *host, err error) {
+// newHost makes a host whose certificate carries a credential, nil for none.
+func newHost(key crypto.PrivKey, id peer.ID, g connmgr.ConnectionGater, credential []byte, cfg *Config) (h *host, err error) {
 	ps, err := pstoremem.NewPeerstore()
 	if err != nil {
 		return nil, fmt.Errorf("create peerstore: %w", err)
@@ -43,8 +49,10 @@ func newHost(key crypto.PrivKey, id peer.ID, g *gater, cfg *Config) (h *host, er
 	if err := errors.Join(ps.AddPrivKey(id, key), ps.AddPubKey(id, key.GetPublic())); err != nil {
 		return nil, fmt.Errorf("store own key: %w", err)
 	}
-	// Every peer is listed by the operator, so what libp2p's resource manager
-	// would bound per stranger is bounded here per peer, in limits.go and Config.
+	// Peers are listed by the operator or members, and strangers are bounded before
+	// they are anything, so what libp2p's resource manager would bound is bounded
+	// here, in limits.go and Config: its limit of connections from one address would
+	// keep out a shop whose machines share one.
 	rm := &network.NullResourceManager{}
 	// Without its "black hole" guess: after 100 vain dials to peers that are off,
 	// the swarm would stop dialling those that are on.
@@ -76,7 +84,7 @@ func newHost(key crypto.PrivKey, id peer.ID, g *gater, cfg *Config) (h *host, er
 	if h.conns, err = quicreuse.NewConnManager(reset, token, opts...); err != nil {
 		return nil, fmt.Errorf("create QUIC sockets: %w", err)
 	}
-	tr, err := libp2pquic.NewTransport(key, h.conns, nil, g, rm)
+	tr, err := libp2pquic.NewTransport(key, h.conns, nil, g, rm, identityOptions(credential)...)
 	if err != nil {
 		return nil, fmt.Errorf("create QUIC transport: %w", err)
 	}
@@ -85,6 +93,29 @@ func newHost(key crypto.PrivKey, id peer.ID, g *gater, cfg *Config) (h *host, er
 	}
 	return h, nil
 }
+
+// identityOptions puts a credential into the certificate, where the other side
+// reads it in the handshake.
+func identityOptions(credential []byte) []libp2pquic.Option {
+	if credential == nil {
+		return nil
+	}
+	return []libp2pquic.Option{libp2pquic.WithTLSIdentityOption(libp2ptls.WithCertTemplate(certificate(credential)))}
+}
+
+func certificate(credential []byte) *x509.Certificate {
+	var serial [8]byte
+	_, _ = rand.Read(serial[:]) // never fails
+	number := new(big.Int).SetBytes(serial[:])
+	return &x509.Certificate{SerialNumber: number, Subject: pkix.Name{SerialNumber: number.String()},
+		NotBefore: time.Now().Add(-certificateSkew), NotAfter: time.Now().Add(certificateLife), // the credential says what counts
+		ExtraExtensions: []pkix.Extension{{Id: credentialID, Value: credential}}}
+}
+
+const (
+	certificateSkew = 365 * 24 * time.Hour
+	certificateLife = 100 * certificateSkew
+)
 
 func (h *host) listen(addrs []string) error {
 	for _, s := range addrs {
@@ -120,26 +151,4 @@ type fixedSource net.IP
 // PreferredSourceIPForDestination implements quicreuse.SourceIPSelector.
 func (s fixedSource) PreferredSourceIPForDestination(*net.UDPAddr) (net.IP, error) {
 	return net.IP(s), nil
-}
-
-// gater lets listed peers through, in both directions, and nobody else.
-type gater struct {
-	peers   map[peer.ID]*listed
-	refused atomic.Uint64
-}
-
-func (g *gater) allowed(p peer.ID) bool {
-	if g.peers[p] != nil {
-		return true
-	}
-	g.refused.Add(1)
-	return false
-}
-
-func (g *gater) InterceptPeerDial(p peer.ID) bool                                { return g.allowed(p) }
-func (g *gater) InterceptAddrDial(peer.ID, ma.Multiaddr) bool                    { return true }
-func (g *gater) InterceptAccept(network.ConnMultiaddrs) bool                     { return true }
-func (g *gater) InterceptUpgraded(network.Conn) (bool, control.DisconnectReason) { return true, 0 }
-func (g *gater) InterceptSecured(_ network.Direction, p peer.ID, _ network.ConnMultiaddrs) bool {
-	return g.allowed(p)
 }

@@ -69,4 +69,27 @@ const (
 	// stableAfter is how long a connection must have lived to count as good:
 	// before that, losing it lengthens the wait for the next dial.
 	stableAfter = 10 * time.Second
+
+	// Strangers: a whole shop may join from behind one address at a time, and a
+	// wrong guess costs a second of anybody's time.
+	maxVisitors      = 16              // connections of nodes that are no members yet
+	visitTime        = 5 * time.Second // each has to join, renew or show a credential
+	maxMemberRequest = 256             // bytes of what one asks for
+	failWindow       = time.Minute
+	maxFailures      = 60   // wrong proofs in it, from everywhere
+	maxSourceFails   = 5    // from one IPv4 address or IPv6 /64
+	maxSources       = 1024 // remembered; when there are more, all are forgotten
+
+	maxUnproven   = 64 // peers that only a word on the local network says exist
+	triesUnproven = 5  // dials of such a one
+	// forgetAfter is how long a member may have been away until its address is not
+	// kept over a restart.
+	forgetAfter = 30 * 24 * time.Hour
+	maxPause    = time.Minute // between two dials of a member that is off
+	// tellPause bounds how fast one member that says ever new things can have the
+	// others pass them on.
+	tellPause  = 100 * time.Millisecond
+	renewEvery = 10 * time.Second
+	renewTime  = 5 * time.Second
+	leaveTime  = 500 * time.Millisecond // for peers to hear that this node leaves
 )

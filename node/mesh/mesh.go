@@ -8,13 +8,16 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/peerstore"
+	ma "github.com/multiformats/go-multiaddr"
 
 	"omx/node/catalog"
+	"omx/node/mesh/member"
 )
 
 // Observer is told what happens to peers. The calls about one peer come one
@@ -36,25 +39,31 @@ type Handler interface {
 
 // Mesh is this node's connections to its peers.
 type Mesh struct {
-	cfg     Config
-	log     *slog.Logger
-	id      catalog.NodeID
-	peer    peer.ID
-	host    *host
-	gater   *gater
-	byID    map[catalog.NodeID]*listed
-	pool    *Pool[*link]
-	observe Observer
-	handler Handler
-	watcher *watcher
+	cfg      Config
+	log      *slog.Logger
+	id       catalog.NodeID
+	peer     peer.ID
+	host     *host
+	peers    *peerTable
+	members  *members // nil: nodes list one another
+	refused  refusals
+	static   []staticPeer   // members that the configuration names
+	announce []ma.Multiaddr // addresses that the configuration names
+	pool     *Pool[*link]
+	observe  Observer
+	handler  Handler
+	watcher  *watcher
 
 	mu       sync.Mutex
 	sessions map[peer.ID]*session // the one in use per peer
-	freed    map[peer.ID]chan struct{}
 	record   catalog.NodeInfo
 	coord    Coordinate
+	started  bool
+	leaving  bool
 	closing  bool
 
+	ended    chan struct{} // has one entry after a session has ended
+	draining atomic.Bool
 	requests chan struct{} // one entry per request peers have open
 	ctx      context.Context
 	cancel   context.CancelFunc
@@ -91,26 +100,36 @@ func New(cfg Config, observe Observer, handler Handler) (*Mesh, error) {
 	if err != nil {
 		return nil, err
 	}
-	peers, err := parsePeers(cfg.Peers, pid)
+	m := &Mesh{cfg: cfg, log: cfg.Log, id: id, peer: pid, observe: observe, handler: handler,
+		sessions: map[peer.ID]*session{}, coord: NewCoordinate(), ended: make(chan struct{}, 1),
+		record: catalog.NodeInfo{ID: id}, requests: make(chan struct{}, cfg.MaxRequests)}
+	if m.members, err = openMembers(m, cfg.Dir, cfg.Key); err != nil {
+		return nil, err
+	}
+	var credential []byte
+	if m.members != nil {
+		credential = m.members.own.Load().Bytes()
+		m.peers = newPeerTable(map[peer.ID]*listed{})
+		m.static, err = parseStatic(cfg.Peers, pid)
+	} else {
+		var peers map[peer.ID]*listed
+		if peers, err = parsePeers(cfg.Peers, pid); err == nil && len(peers) > cfg.Pool.MaxConns {
+			err = fmt.Errorf("%d peers are listed, but the pool keeps only %d connections; raise the limit or list fewer", len(peers), cfg.Pool.MaxConns)
+		}
+		m.peers = newPeerTable(peers)
+	}
 	if err != nil {
 		return nil, err
 	}
-	if len(peers) > cfg.Pool.MaxConns {
-		return nil, fmt.Errorf("%d peers are listed, but the pool keeps only %d connections; raise the limit or list fewer", len(peers), cfg.Pool.MaxConns)
+	if m.announce, err = parseAnnounce(cfg.Announce); err != nil {
+		return nil, err
 	}
-	m := &Mesh{cfg: cfg, log: cfg.Log, id: id, peer: pid, observe: observe, handler: handler, gater: &gater{peers: peers},
-		sessions: map[peer.ID]*session{}, freed: map[peer.ID]chan struct{}{}, byID: map[catalog.NodeID]*listed{}, coord: NewCoordinate(),
-		record: catalog.NodeInfo{ID: id}, requests: make(chan struct{}, cfg.MaxRequests)}
-	if m.host, err = newHost(key, pid, m.gater, &m.cfg); err != nil {
+	if m.host, err = newHost(key, pid, &gater{m}, credential, &m.cfg); err != nil {
 		return nil, fmt.Errorf("create mesh host: %w", err)
 	}
 	m.pool = NewPool(cfg.Pool, m.connect)
 	m.watcher = newWatcher(m)
 	m.ctx, m.cancel = context.WithCancel(context.Background())
-	for id, p := range peers {
-		m.freed[id] = make(chan struct{}, 1)
-		m.byID[p.id] = p
-	}
 	return m, nil
 }
 
@@ -120,10 +139,16 @@ func (m *Mesh) Start(context.Context) error {
 	if err := m.host.listen(m.cfg.Listen); err != nil {
 		return err
 	}
-	for _, p := range m.gater.peers {
-		if len(p.addrs) > 0 {
+	m.mu.Lock()
+	m.started = true
+	m.mu.Unlock()
+	if m.members != nil {
+		m.discover()
+	}
+	for _, p := range m.peers.all() {
+		if len(p.addrs) > 0 && m.members == nil {
 			m.host.swarm.Peerstore().AddAddrs(p.peer, p.addrs, peerstore.PermanentAddrTTL)
-			m.wg.Go(func() { m.keepConnected(p) })
+			m.keep(p)
 		}
 	}
 	m.wg.Go(m.tick)
@@ -131,14 +156,15 @@ func (m *Mesh) Start(context.Context) error {
 	return nil
 }
 
-// Close ends every stream and connection and waits for what served them. It may
-// be called more than once.
+// Close tells the peers that this node leaves, ends every stream and connection
+// and waits for what served them. It may be called more than once.
 func (m *Mesh) Close() (err error) {
 	m.once.Do(func() { err = m.shutDown() })
 	return err
 }
 
 func (m *Mesh) shutDown() error {
+	m.sayLeaving()
 	m.mu.Lock()
 	m.closing = true
 	m.mu.Unlock()
@@ -146,6 +172,9 @@ func (m *Mesh) shutDown() error {
 	m.pool.Close()
 	err := m.host.close()
 	m.wg.Wait()
+	if m.members != nil {
+		m.members.remember()
+	}
 	return err
 }
 
@@ -175,10 +204,6 @@ func (m *Mesh) Has(id catalog.NodeID) bool { return m.pool.Has(id) }
 // was none. Whichever of the two has the other's address dials again.
 func (m *Mesh) Drop(id catalog.NodeID) bool { return m.pool.Remove(id) }
 
-// Refused is how many connections from or to nodes that are not listed were
-// ended.
-func (m *Mesh) Refused() uint64 { return m.gater.refused.Load() }
-
 // Coord is this node's network coordinate.
 func (m *Mesh) Coord() catalog.Coord {
 	m.mu.Lock()
@@ -196,7 +221,9 @@ func (m *Mesh) SetRecord(info catalog.NodeInfo) error {
 	if info.ID != m.id {
 		return errors.New("set record: it is of another node")
 	}
-	info.Placements = slices.Clone(info.Placements)
+	if info.Placements = slices.Clone(info.Placements); m.Role() != member.Serve {
+		info.Placements = nil
+	}
 	if err := checkRecordSize(info); err != nil {
 		return err
 	}
@@ -228,6 +255,9 @@ func (m *Mesh) tick() {
 		case <-t.C:
 			m.pool.Tick(m.cfg.Now())
 			m.expireStreams(time.Now())
+			if m.members != nil {
+				m.members.tick()
+			}
 		case <-m.ctx.Done():
 			return
 		}
@@ -259,7 +289,11 @@ func (m *Mesh) accept(s network.Stream) {
 	m.mu.Unlock()
 	defer m.wg.Done()
 
-	p := m.gater.peers[s.Conn().RemotePeer()]
+	p := m.peers.get(s.Conn().RemotePeer())
+	if m.members != nil && !m.members.admits(p) {
+		m.members.receive(s)
+		return
+	}
 	if p == nil {
 		_ = s.Reset()
 		return
@@ -280,6 +314,8 @@ func (m *Mesh) accept(s network.Stream) {
 		_ = m.newSession(p, s, false).run(r) // the observer has been told
 	case tag == tagRequest:
 		m.serveStream(p, s, r)
+	case tag == tagMember && m.members != nil:
+		m.members.grant(s, r)
 	default:
 		_ = s.Reset()
 	}

@@ -65,3 +65,10 @@ func (p *Pool[C]) forget(now time.Time) {
 		}
 	}
 }
+
+// forgive has a peer dialled without a wait: there is news of it.
+func (p *Pool[C]) forgive(id catalog.NodeID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.retries, id)
+}

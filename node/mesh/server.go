@@ -92,6 +92,14 @@ func (s *ServerStream) watch(cancel context.CancelFunc) {
 
 // answer has the handler serve a request if there is room for one more.
 func (m *Mesh) answer(ctx context.Context, p *listed, st *ServerStream) {
+	if e := m.refusal(p); e != nil {
+		st.Refuse(e)
+		return
+	}
+	if m.draining.Load() {
+		st.Refuse(&RefusedError{Code: CodeDraining, RetryAfter: time.Second, Message: "this node is leaving"})
+		return
+	}
 	if !m.admit(p) {
 		st.Refuse(&RefusedError{Code: CodeBusy, RetryAfter: time.Second, Message: "too many requests of peers are open here"})
 		return

@@ -52,47 +52,13 @@ type session struct {
 	out    chan []byte   // frames to be written beside the record
 	watch  watched       // the watcher's
 	gone   atomic.Bool   // the watcher has given it up
+	told   told
 }
 
 func (s *session) poke() {
 	select {
 	case s.wake <- struct{}{}:
 	default:
-	}
-}
-
-// keepConnected dials a peer whenever no session with it is in use.
-func (m *Mesh) keepConnected(p *listed) {
-	if m.peer > p.peer && !sleep(m.ctx, yieldDial) {
-		return
-	}
-	for m.ctx.Err() == nil {
-		if m.inUse(p) {
-			select {
-			case <-m.freed[p.peer]:
-			case <-m.ctx.Done():
-			}
-			continue
-		}
-		e, err := m.pool.Get(m.ctx, p.id)
-		if err == nil {
-			e.Release()
-			continue
-		}
-		var soon *BackoffError
-		switch {
-		case errors.As(err, &soon):
-			if !sleep(m.ctx, time.Until(soon.Until)) {
-				return
-			}
-		case errors.Is(err, ErrPoolFull):
-			m.log.Warn("not connected", "peer", p.id, "why", err)
-			if !sleep(m.ctx, fullWait) {
-				return
-			}
-		default:
-			m.log.Debug("not connected", "peer", p.id, "why", err)
-		}
 	}
 }
 
@@ -115,10 +81,11 @@ var (
 // connect dials a peer for the pool, and returns once the peer has spoken. The
 // session goes on by itself.
 func (m *Mesh) connect(ctx context.Context, id catalog.NodeID) (*link, error) {
-	p := m.byID[id]
-	if p == nil {
+	p := m.peers.node(id)
+	if p == nil || m.isLeaving() {
 		return nil, fmt.Errorf("dial: %w", errNotListed)
 	}
+	m.setAddrs(p)
 	m.host.swarm.Backoff().Clear(p.peer) // the wait between dials is the pool's
 	conn, err := m.host.swarm.DialPeer(ctx, p.peer)
 	if err != nil {
@@ -216,9 +183,11 @@ func (m *Mesh) release(s *session) (down bool) {
 		down, s.peer.up = s.peer.up, false
 	}
 	m.mu.Unlock()
-	select {
-	case m.freed[s.peer.peer] <- struct{}{}:
-	default:
+	for _, c := range []chan struct{}{s.peer.freed, m.ended} {
+		select {
+		case c <- struct{}{}:
+		default:
+		}
 	}
 	return down
 }
@@ -257,6 +226,7 @@ var errReplaced = errors.New("another connection took its place")
 // makes the peer up: a node that does not list us lets the handshake succeed and
 // hangs up then.
 func (s *session) read(r *frameReader) error {
+	began := time.Now()
 	for {
 		_ = s.stream.SetReadDeadline(time.Now().Add(s.m.cfg.Silence))
 		k, payload, err := r.next()
@@ -264,10 +234,16 @@ func (s *session) read(r *frameReader) error {
 			return fmt.Errorf("control stream: %w", err)
 		}
 		if k != kindRecord {
-			if err := s.controlled(k, payload); err != nil {
+			if err := s.took(k, payload); err != nil {
 				return err
 			}
 			continue
+		}
+		if !s.m.admitted(s.peer) {
+			if time.Since(began) > visitTime {
+				return errNotMember
+			}
+			continue // it may be renewing its credential here just now
 		}
 		info, remote, err := decodeRecord(payload, s.peer.id, s.m.cfg.Now())
 		if err != nil {
@@ -281,25 +257,44 @@ func (s *session) read(r *frameReader) error {
 	}
 }
 
+// took takes what is no record. Of who is no member only what might make it one
+// counts.
+func (s *session) took(k kind, payload []byte) error {
+	switch k {
+	case kindPing, kindAsk, kindVerdict:
+		if !s.m.admitted(s.peer) {
+			return nil
+		}
+		return s.controlled(k, payload)
+	}
+	return s.m.control(s, k, payload)
+}
+
 // write sends this node's record: at first, when its facts change, and as a
-// heartbeat; and what else there is to say.
+// heartbeat; before it, what is new in the mesh; and what else there is to say.
 func (s *session) write(ctx context.Context) {
 	beat := time.NewTicker(s.m.cfg.Silence / 3)
 	defer beat.Stop()
 	frame, due := []byte(nil), true
 	for {
+		if s.m.isLeaving() {
+			_ = s.stream.SetWriteDeadline(time.Now().Add(leaveTime))
+			_, _ = s.stream.Write(appendFrame(frame[:0], kindLeaving, nil))
+			return // the peer hangs up
+		}
 		if due {
-			record, err := s.m.encodedRecord()
-			if err != nil {
+			var err error
+			if frame, err = s.m.toTell(frame[:0], s); err != nil {
 				_ = s.link.Close()
 				return
 			}
-			frame = appendFrame(frame[:0], kindRecord, record)
 		}
-		_ = s.stream.SetWriteDeadline(time.Now().Add(s.m.cfg.Silence))
-		if _, err := s.stream.Write(frame); err != nil {
-			_ = s.link.Close() // ends read as well
-			return
+		if len(frame) > 0 {
+			_ = s.stream.SetWriteDeadline(time.Now().Add(s.m.cfg.Silence))
+			if _, err := s.stream.Write(frame); err != nil {
+				_ = s.link.Close() // ends read as well
+				return
+			}
 		}
 		due = true
 		select {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"omx/node/catalog"
+	"omx/node/mesh/member"
 )
 
 // writeTimeout bounds each write: a side that reads nothing for this long is
@@ -32,6 +33,9 @@ type Stream struct {
 func (m *Mesh) Open(ctx context.Context, id catalog.NodeID, request []byte) (*Stream, error) {
 	if len(request) > MaxRequest {
 		return nil, fmt.Errorf("send request: %d bytes, the limit is %d", len(request), MaxRequest)
+	}
+	if m.Role() == member.Observe {
+		return nil, &RefusedError{Code: CodeRejected, Message: "this node is an observer of its mesh and asks nothing of others"}
 	}
 	e, err := m.pool.Acquire(id)
 	if errors.Is(err, ErrPeerBusy) {

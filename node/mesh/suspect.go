@@ -98,7 +98,7 @@ func (w *watcher) hear(v verdict) {
 func (w *watcher) asked(a *question) {
 	var s *session
 	w.m.mu.Lock()
-	if p := w.m.byID[a.target]; p != nil && p.up {
+	if p := w.m.peers.node(a.target); p != nil && p.up {
 		s = w.m.sessions[p.peer]
 	}
 	w.m.mu.Unlock()

@@ -1,0 +1,154 @@
+package mesh
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+	ma "github.com/multiformats/go-multiaddr"
+
+	"omx/node/catalog"
+	"omx/node/mesh/member"
+)
+
+// listed is a peer that may talk with this node: one that the configuration
+// names, or a member of the mesh.
+type listed struct {
+	id   catalog.NodeID
+	peer peer.ID
+	node member.ID     // zero where the mesh has no key
+	up   bool          // has spoken in its present session; under Mesh.mu
+	wake chan struct{} // has one entry when a dial may do better than the last one
+	gone chan struct{} // closed when it is no peer any more
+
+	freed   chan struct{} // has one entry after a session has ended
+	events  sync.Mutex    // held while the observer is told of it, so that events come in order
+	serving atomic.Int32  // requests it has open here
+
+	// cred is the best credential it has shown, nil if none that counts.
+	cred atomic.Pointer[member.Credential]
+
+	mu     sync.Mutex
+	addrs  []ma.Multiaddr // where the configuration, or a word on the network, says it is
+	static bool           // the configuration names it
+	seen   ma.Multiaddr   // where its last connection came from or went to
+	advert *member.Advert // what it says itself
+}
+
+func newListed(p peer.ID) (*listed, error) {
+	id, err := catalog.ParseNodeID(p.String())
+	if err != nil {
+		return nil, err
+	}
+	return &listed{id: id, peer: p, wake: make(chan struct{}, 1), gone: make(chan struct{}), freed: make(chan struct{}, 1)}, nil
+}
+
+// dialAddrs are where to dial it: what the operator says first, then what worked,
+// then what it says itself.
+func (p *listed) dialAddrs() []ma.Multiaddr {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	list := slices.Clone(p.addrs)
+	if p.seen != nil {
+		list = append(list, p.seen)
+	}
+	if p.advert != nil {
+		list = append(list, p.advert.Addrs...)
+	}
+	var unique []ma.Multiaddr
+	for _, a := range list {
+		if len(unique) < maxAddrs && !slices.ContainsFunc(unique, a.Equal) {
+			unique = append(unique, a)
+		}
+	}
+	return unique
+}
+
+// reachedAt adds an address from the configuration or the network, the newest
+// first.
+func (p *listed) reachedAt(addrs ...ma.Multiaddr) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, a := range addrs {
+		if !slices.ContainsFunc(p.addrs, a.Equal) {
+			p.addrs = append([]ma.Multiaddr{a}, p.addrs...)
+			p.retry()
+		}
+	}
+	p.addrs = p.addrs[:min(len(p.addrs), maxAddrs)]
+}
+
+// retry has it dialled at once.
+func (p *listed) retry() {
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+// peerTable is everybody who may talk with this node.
+type peerTable struct {
+	mu     sync.RWMutex
+	byPeer map[peer.ID]*listed
+	byNode map[catalog.NodeID]*listed
+}
+
+func newPeerTable(peers map[peer.ID]*listed) *peerTable {
+	t := &peerTable{byPeer: peers, byNode: map[catalog.NodeID]*listed{}}
+	for _, p := range peers {
+		t.byNode[p.id] = p
+	}
+	return t
+}
+
+func (t *peerTable) get(p peer.ID) *listed {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.byPeer[p]
+}
+
+func (t *peerTable) node(id catalog.NodeID) *listed {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.byNode[id]
+}
+
+func (t *peerTable) all() []*listed {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	list := make([]*listed, 0, len(t.byPeer))
+	for _, p := range t.byPeer {
+		list = append(list, p)
+	}
+	return list
+}
+
+// add returns the peer, and whether it is new; nil if there is no room for it.
+func (t *peerTable) add(id peer.ID, node member.ID, most int) (p *listed, fresh bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if p := t.byPeer[id]; p != nil || len(t.byPeer) >= most {
+		return p, false
+	}
+	p, err := newListed(id)
+	if err != nil {
+		return nil, false
+	}
+	p.node = node
+	t.byPeer[id], t.byNode[p.id] = p, p
+	return p, true
+}
+
+// remove ends a peer; false if it was none.
+func (t *peerTable) remove(p *listed) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.byPeer[p.peer] != p {
+		return false
+	}
+	delete(t.byPeer, p.peer)
+	delete(t.byNode, p.id)
+	close(p.gone)
+	return true
+}
