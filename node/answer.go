@@ -22,6 +22,8 @@ const (
 	// decisions taken for it: more would only burn a client's time.
 	maxTries  = decide.MaxPicks
 	maxRoutes = 3
+
+	textRoom = 512 // bytes of an answer that are kept at first: about a hundred tokens
 )
 
 // answer is what becomes of one request: it passes tokens on to the client and
@@ -39,6 +41,8 @@ type answer struct {
 	usage   engine.Usage
 	vectors [][]float32
 
+	first   attempt                  // most need no other
+	tries   [maxTries]catalog.NodeID // the room of tried
 	tried   []catalog.NodeID
 	said    engine.Begun // so far
 	text    []byte       // of said
@@ -165,11 +169,16 @@ func (a *answer) token(by catalog.NodeID, t engine.Token) error {
 // keep remembers a piece for whoever goes on.
 func (a *answer) keep(t *engine.Token) {
 	a.said.Tokens += t.N
-	if a.fixed = a.fixed || t.Called || len(t.Logprobs) > 0; a.fixed {
+	a.fixed = a.fixed || t.Called || len(t.Logprobs) > 0
+	switch {
+	case a.fixed:
 		a.text, a.thought = nil, nil
-	} else if t.Thought {
+	case t.Thought:
 		a.thought = append(a.thought, t.Text...)
-	} else {
+	default:
+		if a.text == nil {
+			a.text = make([]byte, 0, textRoom)
+		}
 		a.text = append(a.text, t.Text...)
 	}
 }

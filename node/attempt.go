@@ -36,11 +36,17 @@ type attempt struct {
 
 // attempt prepares a try at a node.
 func (a *answer) attempt(req *decide.Request, pick *decide.Pick, w *wireRequest) *attempt {
-	t := &attempt{n: a.node, answer: a, req: *req, pick: pick, w: *w}
+	t := &a.first
+	if len(a.tried) > 0 {
+		t = &attempt{}
+	} else {
+		a.tried = a.tries[:0]
+	}
+	t.n, t.answer, t.req, t.pick, t.w = a.node, a, *req, pick, *w
 	t.req.Attempt = uint32(len(a.tried))
 	t.w.Attempt = t.req.Attempt
 	a.tried = append(a.tried, pick.Node)
-	t.tried = slices.Clone(a.tried)
+	t.tried = a.tried // what is added to it later, it does not see
 	return t
 }
 

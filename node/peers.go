@@ -49,12 +49,11 @@ func (w *wireRequest) model() catalog.ModelID {
 	return w.Prompt.Model
 }
 
-// askPeer has another node answer.
+// askPeer has another node answer; w is then passed on once more.
 func (n *Node) askPeer(ctx context.Context, id catalog.NodeID, w *wireRequest, out sink) (engine.Usage, error) {
 	var usage engine.Usage
-	sent := *w
-	sent.Hops++
-	payload, err := json.Marshal(sent)
+	w.Hops++
+	payload, err := json.Marshal(w)
 	if err != nil {
 		return usage, fmt.Errorf("encode request: %w", err)
 	}
