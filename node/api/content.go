@@ -1,9 +1,11 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // textOf reads the content of a field: a string, a list of parts, or null. Parts
@@ -11,6 +13,9 @@ import (
 func textOf(b []byte, field string, text []string) (string, error) {
 	if string(b) == "null" {
 		return "", nil
+	}
+	if plain, ok := plainString(b); ok {
+		return plain, nil
 	}
 	var whole string
 	if json.Unmarshal(b, &whole) == nil {
@@ -31,6 +36,15 @@ func textOf(b []byte, field string, text []string) (string, error) {
 		joined.WriteString(p.Text)
 	}
 	return joined.String(), nil
+}
+
+// plainString is the text of a JSON string that has nothing to unescape, as most are.
+func plainString(b []byte) (string, bool) {
+	n := len(b)
+	if n < 2 || b[0] != '"' || b[n-1] != '"' || bytes.IndexByte(b[1:n-1], '\\') >= 0 || !utf8.Valid(b) {
+		return "", false
+	}
+	return string(b[1 : n-1]), true
 }
 
 var (

@@ -23,13 +23,33 @@ const (
 	headerAnthropicVersion = "Anthropic-Version"
 )
 
+// Values that all answers share; nobody may change them.
+var (
+	noSniff  = []string{"nosniff"}
+	typeJSON = []string{"application/json"}
+)
+
+// fields sets headers whose names are canonical, with one piece of memory for all
+// their values: http.Header takes one for each.
+type fields struct {
+	h      http.Header
+	values []string
+}
+
+func (f *fields) set(name, value string) {
+	f.values = append(f.values, value)
+	n := len(f.values)
+	f.h[name] = f.values[n-1 : n : n]
+}
+
 func setMeta(h http.Header, m Meta) {
-	h.Set(headerNode, m.Node.String())
-	h.Set(headerNodeName, m.NodeName)
-	h.Set(headerDecision, m.Decision)
-	h.Set(headerPolicy, m.Policy)
-	setMillis(h, headerQueue, m.Queue)
-	setMillis(h, headerTTFT, m.TTFT)
+	f := fields{h, make([]string, 0, 6)}
+	f.set(headerNode, m.Node.String())
+	f.set(headerNodeName, m.NodeName)
+	f.set(headerDecision, m.Decision)
+	f.set(headerPolicy, m.Policy)
+	f.millis(headerQueue, m.Queue)
+	f.millis(headerTTFT, m.TTFT)
 }
 
 // setResumed tells, before or after the body, of an answer that changed nodes.
@@ -39,8 +59,8 @@ func setResumed(h http.Header, prefix string, r *Result) {
 	}
 }
 
-func setMillis(h http.Header, name string, d time.Duration) {
+func (f *fields) millis(name string, d time.Duration) {
 	if d > 0 {
-		h.Set(name, strconv.FormatFloat(float64(d.Microseconds())/1000, 'f', 3, 64))
+		f.set(name, strconv.FormatFloat(float64(d.Microseconds())/1000, 'f', 3, 64))
 	}
 }

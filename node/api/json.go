@@ -62,7 +62,7 @@ func asError(err error) *Error {
 // writeJSON sends a body with the status and headers of e, 200 for nil.
 func writeJSON(w http.ResponseWriter, e *Error, body []byte) {
 	h := w.Header()
-	h.Set("Content-Type", "application/json")
+	h["Content-Type"] = typeJSON
 	status := http.StatusOK
 	if e != nil {
 		status = e.Status

@@ -146,7 +146,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		if isAnthropic(r) {
 			w.Header().Set(headerAnthropicID, id)
 		}
-		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.Header()["X-Content-Type-Options"] = noSniff
 		if !s.hostAllowed(r.Host) {
 			refuse(w, r, &Error{Status: http.StatusForbidden, Code: "host_not_allowed",
 				Message: fmt.Sprintf("the Host header %q is not one of this node; use an IP address or localhost, or start it with --allow-host", clip(r.Host))})

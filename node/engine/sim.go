@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/fnv"
-	"io"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -220,16 +218,23 @@ func simTokens(p *Prompt) int {
 
 // seed is of all that decides an answer.
 func (s *Sim) seed(p *Prompt) uint64 {
-	h := fnv.New64a()
-	io.WriteString(h, p.Raw)
+	seed := simText(simText(s.cfg.Seed, ""), p.Raw)
 	for i := range p.Messages {
-		fmt.Fprintf(h, "%d:%s%d:%s", len(p.Messages[i].Role), p.Messages[i].Role, len(p.Messages[i].Content), p.Messages[i].Content)
+		seed = simText(simText(seed, p.Messages[i].Role), p.Messages[i].Content)
 	}
-	seed := h.Sum64() ^ s.cfg.Seed
 	if p.Temperature > 0 {
 		seed = simHash(seed, uint64(p.Seed)+1)
 	}
 	return seed
+}
+
+// simText goes on with a hash by a text and its length (FNV-1a).
+func simText(h uint64, text string) uint64 {
+	h ^= 14695981039346656037
+	for i := range len(text) {
+		h = (h ^ uint64(text[i])) * 1099511628211
+	}
+	return simHash(h, uint64(len(text)))
 }
 
 // simHash is the i-th number of splitmix64 begun at seed.
