@@ -237,12 +237,13 @@ func (f *Fleet) Stop(i int) {
 func (f *Fleet) Restart(ctx context.Context, i int) error {
 	h := f.hosts[i]
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.node != nil {
+	running, left := h.node != nil, h.left
+	h.mu.Unlock() // whoever waits for a mutex keeps time from going on
+	if running {
 		return fmt.Errorf("restart %s: it is running; stop it first", h.name)
 	}
-	if h.left != nil {
-		<-h.left
+	if left != nil {
+		<-left
 	}
 	cfg, err := f.config(i)
 	if err != nil {
@@ -255,6 +256,8 @@ func (f *Fleet) Restart(ctx context.Context, i int) error {
 	if err := n.Start(ctx); err != nil {
 		return fmt.Errorf("start %s: %w", h.name, errors.Join(err, n.Close()))
 	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	h.node = n
 	h.ctx, h.cancel = context.WithCancelCause(context.Background())
 	return nil
@@ -267,16 +270,19 @@ func (f *Fleet) Close() error {
 	for i, h := range f.hosts {
 		if h.node != nil {
 			all.Go(func() {
+				h.cancel(errStopped)
 				if err := h.node.Close(); err != nil {
 					errs[i] = fmt.Errorf("%s: %w", h.name, err)
 				}
-				h.cancel(errStopped)
 			})
 		}
 	}
 	all.Wait()
 	f.leaving.Wait()
 	if f.Net != nil {
+		for _, i := range f.Net.Open() {
+			errs = append(errs, fmt.Errorf("%s has ended and left its socket open", f.hosts[i].name))
+		}
 		f.Net.Close()
 	}
 	if f.policies != nil {

@@ -74,8 +74,8 @@ func TestIdle(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			time.Sleep(10 * time.Second) // path discovery ends
-			before, span := f.Net.Total(), 20*time.Second
+			time.Sleep(5 * time.Second) // path discovery ends
+			before, span := f.Net.Total(), 10*time.Second
 			time.Sleep(span)
 			after := f.Net.Total()
 			per := func(a, b uint64) float64 { return float64(b-a) / span.Seconds() / float64(n) }

@@ -3,6 +3,7 @@ package virtual
 import (
 	"fmt"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -15,6 +16,7 @@ import (
 var soak = os.Getenv("OMX_SOAK") != ""
 
 func residentKB(t *testing.T) int {
+	debug.FreeOSMemory()
 	b, err := os.ReadFile("/proc/self/statm")
 	if err != nil {
 		t.Log(err)

@@ -37,6 +37,18 @@ func (n *Net) Of(node int) Counters {
 	return n.nodes[node].Counters
 }
 
+// Open are the nodes that have a socket.
+func (n *Net) Open() (nodes []int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for i, e := range n.nodes {
+		if e.sock != nil {
+			nodes = append(nodes, i)
+		}
+	}
+	return nodes
+}
+
 // Link returns what went from one node to another.
 func (n *Net) Link(from, to int) Counters {
 	n.mu.Lock()
