@@ -97,7 +97,7 @@ func (m *loaded) converse(job *frame.Job, e *encoded) (string, error) {
 	}
 	offered := make([]chat.Tool, len(tools))
 	for i, t := range tools {
-		offered[i].RawMessage = t
+		offered[i].RawMessage = json.RawMessage(m.defuse(clean(string(t))))
 	}
 	text, err := m.chat.Render(messages, offered, chat.Options{AddGenerationPrompt: true, Thinking: job.Think, Now: time.Now()})
 	if err != nil {
@@ -119,9 +119,9 @@ func (m *loaded) converse(job *frame.Job, e *encoded) (string, error) {
 }
 
 func (m *loaded) message(f *frame.Message) chat.Message {
-	c := chat.Message{Role: clean(f.Role), Content: m.defuse(clean(f.Content)), Thinking: m.defuse(clean(f.Thinking)), CallID: clean(f.CallID), Name: clean(f.Name)}
+	c := chat.Message{Role: clean(f.Role), Content: m.defuse(clean(f.Content)), Thinking: m.defuse(clean(f.Thinking)), CallID: m.defuse(clean(f.CallID)), Name: m.defuse(clean(f.Name))}
 	for _, call := range f.Calls {
-		c.Calls = append(c.Calls, chat.Call{ID: clean(call.ID), Name: clean(call.Name), Arguments: json.RawMessage(m.defuse(clean(string(call.Arguments))))})
+		c.Calls = append(c.Calls, chat.Call{ID: m.defuse(clean(call.ID)), Name: m.defuse(clean(call.Name)), Arguments: json.RawMessage(m.defuse(clean(string(call.Arguments))))})
 	}
 	return c
 }
