@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"time"
 
 	"omx/node/api"
@@ -143,6 +144,12 @@ func (n *Node) noPick(s *catalog.Snapshot, m catalog.ModelID) error {
 		if own.ID == m && own.Err != "" {
 			return &api.Error{Status: http.StatusServiceUnavailable, Code: "model_not_ready",
 				Message: fmt.Sprintf("this node has model %s but cannot use it: %s", m, own.Err)}
+		}
+	}
+	for _, known := range s.Nodes {
+		if !known.Up && slices.ContainsFunc(known.Placements, func(p catalog.Placement) bool { return p.Model == m }) {
+			return &api.Error{Status: http.StatusServiceUnavailable, Code: "no_candidate", RetryAfter: time.Second,
+				Message: fmt.Sprintf("no node that has model %s is up now; try again later", m)}
 		}
 	}
 	return &api.Error{Status: http.StatusNotFound, Code: "model_not_found",

@@ -16,9 +16,8 @@ const (
 	// and how often this is looked at.
 	ghostsFor = 3*time.Second + 2*lookEvery
 	// settleIn is how long nodes may take to find one another again once they can:
-	// a dial under way fails after 5 s, and the next may be 10 s later
-	// (mesh.PoolConfig). The aim is 5 s.
-	settleIn = 16 * time.Second
+	// dials wait for one another for 3 s at most (mesh.PoolConfig).
+	settleIn = 5 * time.Second
 	// steadyFor is how long views must then stay as they are: longer than it takes to
 	// notice that a peer is silent.
 	steadyFor = 4 * time.Second
