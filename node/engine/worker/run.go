@@ -18,14 +18,25 @@ import (
 // expected to end the process. llama.cpp is loaded into this process for good,
 // so Run works once.
 func Run(ctx context.Context, stdin *os.File, stdout, stderr io.Writer) int {
+	code, _ := run(ctx, stdin, stdout, stderr)
+	return code
+}
+
+// run also returns a channel that is closed when nobody looks at stdin any more.
+func run(ctx context.Context, stdin *os.File, stdout, stderr io.Writer) (code int, watched <-chan struct{}) {
+	closed := make(chan struct{})
 	stdout, err := reserve(stdout)
 	if err != nil {
+		close(closed)
 		fmt.Fprintln(stderr, "worker:", err)
-		return 1
+		return 1, closed
 	}
 	in := newInput(stdin)
 	ended := make(chan error, 2)
-	go func() { ended <- hangup(in.fd) }()
+	go func() {
+		defer close(closed)
+		ended <- hangup(in.fd)
+	}()
 	go func() {
 		runtime.LockOSThread() // llama.cpp keeps some state by thread
 		ended <- work(in, stdout, stderr)
@@ -36,9 +47,9 @@ func Run(ctx context.Context, stdin *os.File, stdout, stderr io.Writer) int {
 	}
 	if err != nil {
 		fmt.Fprintln(stderr, "worker:", err)
-		return 1
+		return 1, closed
 	}
-	return 0
+	return 0, closed
 }
 
 // work loads the model and answers.

@@ -74,9 +74,12 @@ func TestRunWithoutLibraries(t *testing.T) {
 	if _, err := node.Write(stream(t, frame.Load)); err != nil {
 		t.Fatal(err)
 	}
-	if code := Run(t.Context(), in, &out, &talk); code != 1 {
+	code, watched := run(t.Context(), in, &out, &talk)
+	if code != 1 {
 		t.Errorf("status %d", code)
 	}
+	node.Close()
+	<-watched
 	f, err := frame.NewReader(&out).Next()
 	var why frame.Failure
 	if err != nil || f.Kind != frame.Failed || f.Decode(&why) != nil || why.Code != frame.NoLibrary || !strings.HasSuffix(why.Message, "omx engine install") {
@@ -87,15 +90,19 @@ func TestRunWithoutLibraries(t *testing.T) {
 func TestRunEndsWithItsInput(t *testing.T) {
 	in, node := pipe(t)
 	node.Close()
-	if code := Run(t.Context(), in, io.Discard, io.Discard); code != 0 {
+	code, watched := run(t.Context(), in, io.Discard, io.Discard)
+	if code != 0 {
 		t.Errorf("status %d", code)
 	}
-	in, _ = pipe(t)
+	<-watched
+	in, node = pipe(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if code := Run(ctx, in, io.Discard, io.Discard); code != 0 {
+	if code, watched = run(ctx, in, io.Discard, io.Discard); code != 0 {
 		t.Errorf("after the context: status %d", code)
 	}
+	node.Close()
+	<-watched
 }
 
 // What a node has said does not matter any more when it is gone.
