@@ -40,8 +40,14 @@ type Config struct {
 	// /ip4/127.0.0.1/udp/0/quic-v1, which only this machine reaches.
 	Mesh string
 	// Peers are the nodes that may talk with this one: /ip4/…/udp/…/quic-v1/p2p/ID
-	// to dial it, or /p2p/ID for one that dials us. Nobody else is let in.
+	// to dial it, or /p2p/ID for one that dials us. Nobody else is let in. In a mesh
+	// with a key, see MeshFolder, they are addresses to begin with, also HOST:PORT.
 	Peers []string
+	// Announce are addresses at which other members reach this node, beside those of
+	// its interfaces: HOST:PORT or multiaddrs.
+	Announce []string
+	// NoMDNS has members on the local network not look for one another.
+	NoMDNS bool
 	// Zone is the failure domain of this machine, for policies; default 0.
 	Zone uint32
 	// Models are model files to serve, as PATH or NAME=PATH.

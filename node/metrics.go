@@ -12,11 +12,11 @@ import (
 	"omx/policies/abi"
 )
 
-// Metrics writes what is known of the policies in the text format of
+// Metrics writes what is known of the policies and the mesh in the text format of
 // Prometheus; it implements api.Operator.
 func (n *Node) Metrics(w io.Writer) error {
 	r := prometheus.NewRegistry()
-	if err := r.Register(policyCollector{n}); err != nil {
+	if err := errors.Join(r.Register(policyCollector{n}), r.Register(meshCollector{n})); err != nil {
 		return fmt.Errorf("gather metrics: %w", err)
 	}
 	families, err := r.Gather()

@@ -28,6 +28,10 @@ import (
 // KeyFile is the identity's file in the data folder.
 const KeyFile = "identity.key"
 
+// MeshFolder is the folder in the data folder with the node's membership of a mesh.
+// Without one, nodes list one another.
+const MeshFolder = "mesh"
+
 // KeysFile is the default file of API keys in the data folder.
 const KeysFile = "keys"
 
@@ -100,7 +104,7 @@ func (n *Node) open() (err error) {
 		return err
 	}
 	m := mesh.Config{KeyFile: filepath.Join(n.cfg.Data, KeyFile), Listen: []string{n.cfg.Mesh}, Peers: n.cfg.Peers,
-		Silence: n.cfg.PeerTimeout, ListenUDP: n.cfg.listenUDP, Log: n.log}
+		Dir: filepath.Join(n.cfg.Data, MeshFolder), Announce: n.cfg.Announce, MDNS: !n.cfg.NoMDNS, Silence: n.cfg.PeerTimeout, ListenUDP: n.cfg.listenUDP, Log: n.log}
 	if n.cfg.Lab != nil {
 		m.ListenUDP, m.SourceIP, m.Key = n.cfg.Lab.ListenUDP, n.cfg.Lab.SourceIP, n.cfg.Lab.Key
 	} else if n.monitor, err = monitor.New(monitor.Config{Dir: n.cfg.Data}); err != nil {
@@ -129,7 +133,7 @@ func (n *Node) open() (err error) {
 	if n.cfg.Lab != nil {
 		return nil
 	}
-	n.api, err = api.New(api.Config{Listen: n.cfg.Listen, Keys: n.keys.Ring, AllowedHosts: n.cfg.AllowedHosts, Models: n, Name: n.cfg.Name, Version: n.cfg.Version, Log: n.log}, n, n, n)
+	n.api, err = api.New(api.Config{Listen: n.cfg.Listen, Keys: n.keys.Ring, AllowedHosts: n.cfg.AllowedHosts, Models: n, Mesh: membership{n}, Name: n.cfg.Name, Version: n.cfg.Version, Log: n.log}, n, n, n)
 	return err
 }
 
@@ -225,7 +229,14 @@ func (n *Node) close() error {
 		}
 	}
 	if n.api != nil {
+		n.publishSelf() // the others see at once that it drains
+		drained := make(chan struct{})
+		go func() {
+			n.mesh.Drain(ctx)
+			close(drained)
+		}()
 		step("api", n.api.Close(ctx))
+		<-drained
 	}
 	n.cancel()
 	n.wg.Wait()

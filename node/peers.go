@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"omx/node/catalog"
@@ -158,9 +159,11 @@ func (n *Node) PeerUp(id catalog.NodeID) {
 
 // PeerDown notes that a peer is gone.
 func (n *Node) PeerDown(id catalog.NodeID, reason error) {
-	if !n.draining.Load() { // else it is this node that leaves
-		n.log.Warn("peer is down", "peer", id, "why", reason)
+	level := slog.LevelWarn
+	if errors.Is(reason, mesh.ErrLeft) || n.draining.Load() { // or it is this node that leaves
+		level = slog.LevelInfo
 	}
+	n.log.Log(context.Background(), level, "peer is down", "peer", id, "why", reason)
 	n.table.SetUp(id, false)
 	n.table.Publish()
 	n.decider.Node(n.now(), id.Handle(), false)

@@ -19,6 +19,7 @@ import (
 var version = "dev"
 
 func main() {
+	_ = os.Setenv("QUIC_GO_DISABLE_RECEIVE_BUFFER_WARNING", "true") // serve says it in a line of its own
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Getenv)
 	stop()
@@ -43,6 +44,7 @@ type cli struct {
 	Run     runCmd     `cmd:"" help:"Ask a model one question and stream the answer."`
 	Chat    chatCmd    `cmd:"" help:"Talk with a model; every line is a question."`
 	Nodes   nodesCmd   `cmd:"" help:"List the nodes a node knows."`
+	Mesh    meshCmd    `cmd:"" help:"Make a mesh, let nodes join it, and look after its members."`
 	Embed   embedCmd   `cmd:"" help:"Turn texts into vectors of their meaning."`
 	Models  modelsCmd  `cmd:"" help:"List, fetch, load and remove models."`
 	ID      idCmd      `cmd:"" name:"id" help:"Print this machine's node identity, for other nodes' --peer."`

@@ -23,7 +23,9 @@ type serveCmd struct {
 	Keys              string        `help:"File of API keys, see: omx keys (default: keys in the data folder, if it is there)." type:"path" placeholder:"FILE"`
 	AllowHost         []string      `help:"Further host name under which clients may address the API." placeholder:"NAME"`
 	Mesh              string        `help:"UDP address for other nodes, as multiaddr." default:"/ip4/127.0.0.1/udp/0/quic-v1" placeholder:"ADDR"`
-	Peer              []string      `help:"Node that may talk with this one: ADDR/p2p/ID to dial it, /p2p/ID if it dials us." placeholder:"ADDR"`
+	Peer              []string      `help:"In a mesh, address of a member: HOST:PORT or multiaddr. Without one, node that may talk with this one: ADDR/p2p/ID to dial it, /p2p/ID if it dials us." placeholder:"ADDR"`
+	Announce          []string      `help:"Further address at which other members reach this node, as where a router forwards a port." placeholder:"ADDR"`
+	MDNS              bool          `name:"mdns" help:"Find members on the local network by multicast DNS." default:"true" negatable:""`
 	Zone              uint32        `help:"Failure domain of this machine, for policies."`
 	Model             []string      `help:"Model file (GGUF) to serve." placeholder:"[NAME=]PATH"`
 	Demo              bool          `help:"Also serve the built-in demonstration model, omx-demo."`
@@ -65,7 +67,7 @@ func (c *serveCmd) Run(e *env) error {
 		return err
 	}
 	n, err := node.New(node.Config{
-		Name: c.Name, Data: c.Data, Listen: c.Listen, Keys: c.Keys, AllowedHosts: c.AllowHost, Mesh: c.Mesh, Peers: c.Peer, Zone: c.Zone,
+		Name: c.Name, Data: c.Data, Listen: c.Listen, Keys: c.Keys, AllowedHosts: c.AllowHost, Mesh: c.Mesh, Peers: c.Peer, Announce: c.Announce, NoMDNS: !c.MDNS, Zone: c.Zone,
 		Models: c.Model, Demo: c.Demo, EngineDirs: places, Slots: c.Slots, QueueLimit: c.Queue,
 		ContextTokens: c.Context, Threads: c.Threads, Adapters: c.Adapter, Upstreams: c.upstreams(), Preload: c.Preload, KeepAlive: c.KeepAlive, KeepConversations: c.KeepConversations, Memory: int64(c.Memory), RoutePolicy: c.RoutePolicy, AdmitPolicy: c.AdmitPolicy, RouteParams: c.RouteParam, AdmitParams: c.AdmitParam,
 		PolicyTrust: c.PolicyTrust, PolicyLarge: c.PolicyLarge, AdmitClosed: c.AdmitClosed, Record: c.Record,
@@ -105,8 +107,12 @@ func (c *serveCmd) announce(e *env, n *node.Node) {
 		return
 	}
 	e.say("node %s serves at %s", info.Name, n.URL())
-	for _, a := range info.Addrs {
-		e.say("other nodes reach it with: --peer %s", a)
+	if m, err := n.MeshView(); err == nil {
+		e.say("it is a member of mesh %s, role %s; see: omx mesh members", m.Mesh, m.Role)
+	} else {
+		for _, a := range info.Addrs {
+			e.say("other nodes reach it with: --peer %s", a)
+		}
 	}
 	if len(c.Model)+len(c.Upstream) == 0 && !c.Demo {
 		e.say("it holds no model and passes requests on; add one with --model PATH or --demo")

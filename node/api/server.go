@@ -29,6 +29,8 @@ type Config struct {
 	Keys func() *keys.Ring
 	// Models changes what models the node has; nil: nobody can.
 	Models Manager
+	// Mesh is who belongs to the mesh; nil: there is none.
+	Mesh Membership
 	// Name and Version are shown by /healthz.
 	Name, Version string
 	// Log gets server faults; nil discards.
@@ -133,6 +135,10 @@ func (s *Server) routes() http.Handler {
 	m.HandleFunc("GET /omx/v1/decisions/{id}", s.decision)
 	m.HandleFunc("GET /omx/v1/policies", s.policies)
 	m.HandleFunc("POST /omx/v1/policies/{kind}/{action}", s.orderPolicy)
+	m.HandleFunc("GET /omx/v1/mesh", member(s, Membership.Mesh))
+	m.HandleFunc("GET /omx/v1/mesh/members", member(s, Membership.Members))
+	m.HandleFunc("POST /omx/v1/mesh/invite", s.invite)
+	m.HandleFunc("POST /omx/v1/mesh/revoke", s.revoke)
 	m.HandleFunc("GET /metrics", s.metrics)
 	return m
 }

@@ -10,7 +10,8 @@ import (
 )
 
 var (
-	errLeft      = errors.New("it has left")
+	// ErrLeft is why a peer is down that has said that it leaves.
+	ErrLeft      = errors.New("it has left")
 	errNotMember = errors.New("the peer shows no valid credential")
 )
 
@@ -18,7 +19,7 @@ var (
 func (m *Mesh) control(s *session, k kind, payload []byte) error {
 	switch {
 	case k == kindLeaving:
-		return errLeft
+		return ErrLeft
 	case m.members == nil:
 	case k == kindCredential:
 		_, err := m.members.learn(payload, s.peer.peer)

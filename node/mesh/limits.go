@@ -85,7 +85,7 @@ const (
 	// forgetAfter is how long a member may have been away until its address is not
 	// kept over a restart.
 	forgetAfter = 30 * 24 * time.Hour
-	maxPause    = time.Minute // between two dials of a member that is off
+	maxPause    = 15 * time.Second // between two dials of a member that is off
 	// tellPause bounds how fast one member that says ever new things can have the
 	// others pass them on.
 	tellPause  = 100 * time.Millisecond

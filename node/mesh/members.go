@@ -34,6 +34,7 @@ type members struct {
 	version  atomic.Uint64 // goes up when there is something to tell the others
 
 	mu      sync.Mutex
+	visits  map[peer.ID]func() // gives up the place that a visitor takes
 	revoked member.Revoked
 	advert  *member.Advert // this node's own
 	kick    chan struct{}  // has one entry when a renewal is due
@@ -46,7 +47,7 @@ func openMembers(m *Mesh, dir string, key ed25519.PrivateKey) (*members, error) 
 	if err != nil || ship == nil {
 		return nil, err
 	}
-	s := &members{m: m, dir: dir, key: ship.Key, self: member.ID(key.Public().(ed25519.PublicKey)), kick: make(chan struct{}, 1), nudge: make(chan struct{}, 1)}
+	s := &members{m: m, dir: dir, key: ship.Key, self: member.ID(key.Public().(ed25519.PublicKey)), kick: make(chan struct{}, 1), nudge: make(chan struct{}, 1), visits: map[peer.ID]func(){}}
 	if ship.Credential.Node != s.self {
 		return nil, fmt.Errorf("read membership: %w: the folder %s was copied from there, or this node has a new identity; delete it and join again", member.ErrOtherNode, dir)
 	}
@@ -138,6 +139,16 @@ func (s *members) learn(raw []byte, from peer.ID) (*listed, error) {
 			break
 		}
 	}
+	s.mu.Lock()
+	gone, leave := s.revoked.Covers(c), s.visits[from]
+	s.mu.Unlock()
+	if gone { // just now
+		s.expel(p)
+		return nil, fmt.Errorf("credential %w", member.ErrRevoked)
+	}
+	if leave != nil {
+		leave()
+	}
 	if c.Holder {
 		select {
 		case s.nudge <- struct{}{}:
@@ -194,7 +205,15 @@ func (s *members) visit(id peer.ID, q *quic.Conn) bool {
 		s.m.refused.count(joinBusy)
 		return false
 	}
-	leave := sync.OnceFunc(func() { s.visitors.Add(-1) })
+	leave := sync.OnceFunc(func() {
+		s.visitors.Add(-1)
+		s.mu.Lock()
+		delete(s.visits, id)
+		s.mu.Unlock()
+	})
+	s.mu.Lock()
+	s.visits[id] = leave
+	s.mu.Unlock()
 	timer := time.AfterFunc(visitTime, func() {
 		if leave(); !s.admits(s.m.peers.get(id)) {
 			_ = q.CloseWithError(quic.ApplicationErrorCode(network.ConnGated), "visit is over")

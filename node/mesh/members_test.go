@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -323,6 +324,47 @@ func TestHolderAway(t *testing.T) {
 	until(t, "parted", func() bool { return !a.Has(b.ID()) && !b.Has(a.ID()) })
 	holder.start(t, set, func(cfg *Config) { cfg.Listen = []string{listen} })
 	until(t, "together again", func() bool { return a.Has(b.ID()) && b.Has(a.ID()) })
+}
+
+// A second machine to which the key was copied does what the first does, and heeds
+// what that has revoked.
+func TestSecondHolder(t *testing.T) {
+	c := &clock{}
+	set := func(cfg *Config) { cfg.Now, cfg.CredentialLife = c.now, time.Hour }
+	one, two := newMachine(t), newMachine(t)
+	if _, err := member.Init(one.dir, one.id(), "one", c.now()); err != nil {
+		t.Fatal(err)
+	}
+	first := one.start(t, set)
+	if err := two.join(t.Context(), invite(t, first, member.Serve, 1), c.now); err != nil {
+		t.Fatal(err)
+	}
+	key, err := os.ReadFile(filepath.Join(one.dir, "key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(two.dir, "key"), key, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	second := two.start(t, set)
+	a := joined(t, second, member.Serve, set)
+	bad := joined(t, first, member.Serve, set)
+	until(t, "all see all", func() bool { return first.Count() == 3 && second.Count() == 3 && a.Count() == 3 && bad.Count() == 3 })
+	if err := second.Revoke(bad.ID()); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "it is out", func() bool { return bad.Count() == 0 })
+	for _, m := range first.members.holder.Members() {
+		if m.Node == bad.members.self {
+			t.Error("the first holder still lists it")
+		}
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	old := a.members.own.Load()
+	c.advance(40 * time.Minute)
+	until(t, "renewed by the second", func() bool { return a.members.own.Load().Issued.After(old.Issued) })
 }
 
 // A revocation reaches the end of a line of nodes, and who is revoked gets nowhere.

@@ -139,6 +139,9 @@ func (m *Mesh) Start(context.Context) error {
 	if err := m.host.listen(m.cfg.Listen); err != nil {
 		return err
 	}
+	if advice := bufferAdvice(); advice != "" && m.cfg.ListenUDP == nil {
+		m.log.Warn(advice)
+	}
 	m.mu.Lock()
 	m.started = true
 	m.mu.Unlock()

@@ -163,7 +163,7 @@ func (p *Pool[C]) startDial(id catalog.NodeID) (*call, error) {
 		p.mu.Unlock()
 		return nil, err
 	}
-	victim, ok := p.reserve()
+	victim, ok := p.reserve(p.reserved)
 	if !ok {
 		p.mu.Unlock()
 		return nil, ErrPoolFull
@@ -193,6 +193,8 @@ func (p *Pool[C]) runDial(id catalog.NodeID, c *call) {
 		switch e := p.find(id); {
 		case p.closed:
 			err, extra = errPoolDone, true
+		case e == nil && len(p.entries) >= p.cfg.MaxConns:
+			err, extra = ErrPoolFull, true // connections that were made took the slot
 		case e == nil:
 			p.insert(id, conn, false)
 		default:
@@ -221,12 +223,15 @@ func (p *Pool[C]) Put(id catalog.NodeID, conn C, pin bool) (*Entry[C], error) {
 		if c := p.calls[id]; c != nil && c.reserved {
 			c.reserved = false // the dial's slot is this connection's
 			p.reserved--
-		} else if victim, ok := p.reserve(); ok {
-			defer victim.closeRetired()
-		} else {
+		}
+		// A slot that a dial has reserved is not kept from a connection that is there:
+		// dials of peers that are off would keep out those that are on.
+		victim, ok := p.reserve(0)
+		if !ok {
 			p.mu.Unlock()
 			return nil, ErrPoolFull
 		}
+		defer victim.closeRetired()
 	}
 	e := p.insert(id, conn, pin)
 	if old != nil {

@@ -214,6 +214,33 @@ func TestPoolSharesDials(t *testing.T) {
 	checkPool(t, p)
 }
 
+// A dial under way does not keep a connection out that is there; the dial finds no
+// room then.
+func TestPoolDialYieldsToConnection(t *testing.T) {
+	began, gate := make(chan struct{}), make(chan struct{})
+	conn := &fakeConn{}
+	p := newPool(t, PoolConfig{MaxConns: 1}, func(context.Context, catalog.NodeID) (*fakeConn, error) {
+		close(began)
+		<-gate
+		return conn, nil
+	})
+	result := make(chan error, 1)
+	go func() {
+		_, err := p.Get(context.Background(), poolID(t, 0))
+		result <- err
+	}()
+	<-began
+	put(t, p, 1, true)
+	close(gate)
+	if err := <-result; !errors.Is(err, ErrPoolFull) {
+		t.Errorf("the dial = %v", err)
+	}
+	if !conn.Closed() || p.Count() != 1 || !p.Has(poolID(t, 1)) {
+		t.Error("the limit does not hold, or the wrong connection was closed")
+	}
+	checkPool(t, p)
+}
+
 func TestPoolBacksOff(t *testing.T) {
 	broken := errors.New("nobody there")
 	var dials int

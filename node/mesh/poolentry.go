@@ -158,12 +158,12 @@ func (p *Pool[C]) retire(e *Entry[C]) {
 	p.live.Add(-1)
 }
 
-// reserve finds room for one more connection. If the pool is full it takes out
+// reserve finds room for one more connection beside those promised. If the pool is full it takes out
 // the one unused for longest and returns it for the caller to close; ok is
 // false if all are in use. The search is linear, at the price of a dial: a
 // sorted list would have to be kept on every release instead.
-func (p *Pool[C]) reserve() (victim *Entry[C], ok bool) {
-	if len(p.entries)+p.reserved < p.cfg.MaxConns {
+func (p *Pool[C]) reserve(promised int) (victim *Entry[C], ok bool) {
+	if len(p.entries)+promised < p.cfg.MaxConns {
 		return nil, true
 	}
 	for {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -16,7 +17,7 @@ import (
 
 // renewals keeps this node's credential valid until the mesh ends.
 func (s *members) renewals() {
-	for {
+	for said := ""; ; {
 		select {
 		case <-s.kick:
 		case <-s.m.ctx.Done():
@@ -27,7 +28,12 @@ func (s *members) renewals() {
 		}
 		if err := s.renew(); err != nil {
 			left := s.own.Load().Expires.Sub(s.m.cfg.Now())
-			s.m.log.Warn("membership not renewed; trying again", "left", left.Round(time.Second), "why", err)
+			level := slog.LevelWarn
+			if said == err.Error() {
+				level = slog.LevelDebug
+			}
+			said = err.Error()
+			s.m.log.Log(s.m.ctx, level, "membership not renewed; trying again", "left", left.Round(time.Second), "why", err)
 			t := time.NewTimer(renewEvery)
 			select {
 			case <-t.C:

@@ -1,0 +1,119 @@
+package api
+
+import (
+	"net/http"
+	"time"
+)
+
+// Membership lets the operator look after who belongs to the mesh. Errors that a
+// client should understand are *Error.
+type Membership interface {
+	Mesh() (MeshView, error)
+	Members() ([]MemberView, error)
+	// Invite makes a token by which other nodes join.
+	Invite(o InviteOrder) (InviteView, error)
+	// Revoke ends the membership of a node named by its identity, the end of it, or
+	// what people call it; it returns who that was.
+	Revoke(node string) (MemberView, error)
+}
+
+// MeshView is how the node stands in its mesh.
+type MeshView struct {
+	Mesh      string            `json:"mesh"`
+	Node      string            `json:"node"`
+	Role      string            `json:"role"`
+	Holder    bool              `json:"holder"` // has the mesh's key
+	Issued    time.Time         `json:"issued"` // the node's credential
+	Expires   time.Time         `json:"expires"`
+	Members   int               `json:"members"` // known, this node among them
+	Connected int               `json:"connected"`
+	Revoked   int               `json:"revoked"` // nodes removed lately
+	Refused   map[string]uint64 `json:"refused"` // who was not let in, by reason
+}
+
+// MemberView is one member as the node knows it.
+type MemberView struct {
+	ID        string     `json:"id"`
+	Name      string     `json:"name"`
+	Role      string     `json:"role"`
+	Holder    bool       `json:"holder"`
+	Self      bool       `json:"self"`
+	Connected bool       `json:"connected"`
+	Expires   *time.Time `json:"expires,omitempty"` // of the newest credential seen
+	Addrs     []string   `json:"addrs"`
+}
+
+// InviteOrder says for whom a token is.
+type InviteOrder struct {
+	Role    string   `json:"role,omitempty"` // serve, gateway or observe; default serve
+	Uses    int      `json:"uses,omitempty"` // nodes that may join by it; default 1
+	Seconds int64    `json:"seconds,omitempty"`
+	Addrs   []string `json:"addrs,omitempty"` // where this node is reached; default where it listens
+}
+
+// InviteView is a token and what it is good for.
+type InviteView struct {
+	Token   string    `json:"token"`
+	Mesh    string    `json:"mesh"`
+	Role    string    `json:"role"`
+	Uses    int       `json:"uses"`
+	Expires time.Time `json:"expires"`
+	Addrs   []string  `json:"addrs"`
+}
+
+type revokeOrder struct {
+	Node string `json:"node"`
+}
+
+// maxMeshOrder bounds the body of an order about the mesh: some addresses.
+const maxMeshOrder = 16 << 10
+
+// member answers a question about the mesh.
+func member[T any](s *Server, ask func(Membership) (T, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var v T
+		err := s.hasMesh()
+		if err == nil {
+			v, err = ask(s.cfg.Mesh)
+		}
+		if err != nil {
+			writeOpenAIError(w, err)
+			return
+		}
+		writeView(w, v)
+	}
+}
+
+func (s *Server) hasMesh() error {
+	if s.cfg.Mesh == nil {
+		return &Error{Status: http.StatusNotImplemented, Code: "not_implemented", Message: "this server has no mesh"}
+	}
+	return nil
+}
+
+func (s *Server) invite(w http.ResponseWriter, r *http.Request) {
+	var o InviteOrder
+	if err := s.orderOf(w, r, &o); err != nil {
+		writeOpenAIError(w, err)
+		return
+	}
+	member(s, func(m Membership) (InviteView, error) { return m.Invite(o) })(w, r)
+}
+
+func (s *Server) revoke(w http.ResponseWriter, r *http.Request) {
+	var o revokeOrder
+	if err := s.orderOf(w, r, &o); err != nil {
+		writeOpenAIError(w, err)
+		return
+	}
+	member(s, func(m Membership) (MemberView, error) { return m.Revoke(o.Node) })(w, r)
+}
+
+// orderOf reads an order from somebody who may give one: whoever says who is in the
+// mesh says who reads its requests.
+func (s *Server) orderOf(w http.ResponseWriter, r *http.Request, o any) error {
+	if err := s.mayOperate(r); err != nil {
+		return err
+	}
+	return readBodyOf(w, r, o, maxMeshOrder)
+}
