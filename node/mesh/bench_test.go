@@ -6,6 +6,8 @@ import (
 	"io"
 	"testing"
 	"time"
+
+	"omx/node/mesh/member"
 )
 
 func BenchmarkTokenEncode(b *testing.B) {
@@ -85,13 +87,33 @@ func BenchmarkRequest(b *testing.B) {
 	})
 }
 
-// BenchmarkRequestDialled is the same with a connection made for each request.
+// BenchmarkRequestDialled is the same with a connection made for each request,
+// between nodes that list one another and between members of a mesh with a key.
 func BenchmarkRequestDialled(b *testing.B) {
-	kc, ks := newKey(b), newKey(b)
-	server := startPeer(b, Config{Key: ks, Peers: []string{"/p2p/" + idOf(b, kc).String()}})
-	client := startPeer(b, Config{Key: kc, Peers: []string{"/p2p/" + server.ID().String()}, // nothing dials by itself
-		Pool: PoolConfig{RetryMin: 1, RetryMax: 1}})
-	client.host.swarm.Peerstore().AddAddrs(server.peer, server.host.swarm.ListenAddresses(), time.Hour)
+	quick := PoolConfig{RetryMin: 1, RetryMax: 1}
+	b.Run("listed", func(b *testing.B) {
+		kc, ks := newKey(b), newKey(b)
+		server := startPeer(b, Config{Key: ks, Peers: []string{"/p2p/" + idOf(b, kc).String()}})
+		client := startPeer(b, Config{Key: kc, Peers: []string{"/p2p/" + server.ID().String()}, Pool: quick}) // nothing dials by itself
+		client.host.swarm.Peerstore().AddAddrs(server.peer, server.host.swarm.ListenAddresses(), time.Hour)
+		requestDialled(b, client, server)
+	})
+	b.Run("members", func(b *testing.B) {
+		server := founder(b)
+		client := joined(b, server, member.Serve, func(c *Config) { c.Pool = quick })
+		until(b, "connected", func() bool { return client.Has(server.ID()) && server.Has(client.ID()) })
+		for _, p := range []*testPeer{client, server} { // nothing dials by itself from here on
+			for _, o := range p.peers.all() {
+				close(o.gone)
+			}
+		}
+		client.pool.Remove(server.ID())
+		<-client.peers.get(server.peer).freed
+		requestDialled(b, client, server)
+	})
+}
+
+func requestDialled(b *testing.B, client, server *testPeer) {
 	request := string(make([]byte, 256))
 	b.ReportAllocs()
 	for b.Loop() {

@@ -68,16 +68,21 @@ func Join(ctx context.Context, cfg JoinConfig) (*member.Membership, error) {
 func (cfg *JoinConfig) join(ctx context.Context, h *host, to peer.ID) (*member.Membership, []*member.Advert, error) {
 	h.swarm.Peerstore().AddAddrs(to, cfg.Token.Addrs, peerstore.PermanentAddrTTL)
 	self := member.ID(cfg.Key.Public().(ed25519.PublicKey))
-	for {
+	for cut := 0; ; {
 		ship, adverts, err := cfg.try(ctx, h, to, self)
-		var denied *DeniedError
-		if err == nil || errors.As(err, &denied) || ctx.Err() != nil {
-			return ship, adverts, err
+		switch {
+		case err == nil:
+			return ship, adverts, nil
+		case errors.Is(err, errHungUp):
+			// It has no room for one more visitor, or no token open.
+			if cut++; cut == maxHangUps {
+				return nil, nil, fmt.Errorf("the node at %s hangs up; the token is no longer good, or another node is there; ask for a new one", cfg.Token.Addrs[0])
+			}
+		case !errors.Is(err, ErrUnreachable):
+			return nil, nil, err
 		}
-		// A handshake that succeeds and then ends is a node with no room for one more
-		// visitor, or with no token open.
 		if wait := 100*time.Millisecond + rand.N(400*time.Millisecond); !sleep(ctx, wait) {
-			return nil, nil, fmt.Errorf("%w; is the inviting node running and reachable at %s, and the token still good?", err, cfg.Token.Addrs[0])
+			return nil, nil, fmt.Errorf("nobody answers at %s; is the node that invites running, and reached from here by UDP?", cfg.Token.Addrs[0])
 		}
 	}
 }
@@ -88,7 +93,7 @@ func (cfg *JoinConfig) try(ctx context.Context, h *host, to peer.ID, self member
 	h.swarm.Backoff().Clear(to)
 	conn, err := h.swarm.DialPeer(ctx, to)
 	if err != nil {
-		return nil, nil, fmt.Errorf("reach the node that invites: %w", err)
+		return nil, nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
 	defer conn.Close()
 	channel, _, err := channelOf(conn)

@@ -73,6 +73,7 @@ const (
 	// Strangers: a whole shop may join from behind one address at a time, and a
 	// wrong guess costs a second of anybody's time.
 	maxVisitors      = 16              // connections of nodes that are no members yet
+	maxHangUps       = 20              // until a node that joins takes the door for shut: some 6 s
 	visitTime        = 5 * time.Second // each has to join, renew or show a credential
 	maxMemberRequest = 256             // bytes of what one asks for
 	failWindow       = time.Minute

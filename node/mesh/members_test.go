@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -175,7 +176,7 @@ func TestStrangersAreRefusedByReason(t *testing.T) {
 	}
 	// With a token open, a stranger gets in for a moment, and no further.
 	invite(t, first, member.Serve, 1)
-	until(t, "a visitor", func() bool { return first.members.visitors.Load() > 0 })
+	until(t, "a visitor that has nothing to say", func() bool { return first.Refusals()[unreadable] > 0 })
 	if _, err := listing.Open(t.Context(), first.ID(), []byte("x")); !errors.Is(err, ErrUnreachable) {
 		t.Errorf("open = %v", err)
 	}
@@ -256,6 +257,20 @@ func TestTokens(t *testing.T) {
 	c.advance(failWindow)
 	if err := late.join(t.Context(), open, c.now); err != nil {
 		t.Errorf("a minute later: %v", err)
+	}
+	closed := founder(t, func(cfg *Config) { cfg.Now = c.now })
+	tok := invite(t, closed, member.Serve, 1)
+	c.advance(61 * time.Minute)
+	if err := newMachine(t).join(t.Context(), tok, c.now); err == nil || !strings.Contains(err.Error(), "hangs up") || strings.Contains(err.Error(), "\n") {
+		t.Errorf("a node with no token open: %v", err)
+	}
+	if err := closed.Close(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if err := newMachine(t).join(ctx, tok, c.now); err == nil || !strings.Contains(err.Error(), "nobody answers at /ip4/") || strings.Contains(err.Error(), "\n") {
+		t.Errorf("a node that is off: %v", err)
 	}
 	stranger := founder(t, func(cfg *Config) { cfg.Now = c.now })
 	elsewhere := invite(t, stranger, member.Serve, 1)

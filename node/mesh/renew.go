@@ -135,11 +135,14 @@ func (m *Mesh) setAddrs(p *listed) {
 	ps.AddAddrs(p.peer, p.dialAddrs(), peerstore.PermanentAddrTTL)
 }
 
+// errHungUp means that the other side was reached and did not answer.
+var errHungUp = errors.New("the other node hung up")
+
 // request asks for membership on a connection.
 func request(ctx context.Context, conn network.Conn, k kind, payload []byte, mesh member.MeshID, node member.ID, now func() time.Time) (*member.Membership, []*member.Advert, error) {
 	stream, err := conn.NewStream(ctx)
 	if err != nil {
-		return nil, nil, fmt.Errorf("ask for membership: %w", err)
+		return nil, nil, fmt.Errorf("%w: %w", errHungUp, err)
 	}
 	defer stream.Reset()
 	deadline, ok := ctx.Deadline()
@@ -148,12 +151,14 @@ func request(ctx context.Context, conn network.Conn, k kind, payload []byte, mes
 	}
 	_ = stream.SetDeadline(deadline)
 	if _, err := stream.Write(appendFrame([]byte{tagMember, version}, k, payload)); err != nil {
-		return nil, nil, fmt.Errorf("ask for membership: %w", err)
+		return nil, nil, fmt.Errorf("%w: %w", errHungUp, err)
 	}
 	kind, answer, err := newFrameReader(stream).next()
 	switch {
+	case errors.Is(err, ErrProtocol):
+		return nil, nil, err
 	case err != nil:
-		return nil, nil, fmt.Errorf("ask for membership: %w", err)
+		return nil, nil, fmt.Errorf("%w: %w", errHungUp, err)
 	case kind == kindDenied:
 		return nil, nil, parseDenial(answer)
 	case kind != kindGranted:

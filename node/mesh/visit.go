@@ -53,6 +53,7 @@ func (s *members) receive(stream network.Stream) {
 	case tagControl:
 		k, payload, err := r.next()
 		if err != nil || k != kindCredential {
+			s.m.refused.count(unreadable)
 			_ = stream.Conn().Close()
 			return
 		}
