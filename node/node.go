@@ -66,8 +66,9 @@ type Node struct {
 	policies     *policy.Manager
 	keys         *keys.File
 	requests     atomic.Uint64
-	publishAfter atomic.Int64 // since born, in nanoseconds; see publishRecords
-	draining     atomic.Bool
+	publishAfter atomic.Int64              // since born, in nanoseconds; see publishRecords
+	draining     atomic.Bool               // it stops
+	drained      atomic.Bool               // by order
 	kept         map[catalog.NodeID]string // slow facts as stored; used by one goroutine of the mesh at a time
 	keptMu       sync.Mutex
 	states       states
@@ -133,7 +134,7 @@ func (n *Node) open() (err error) {
 	if n.cfg.Lab != nil {
 		return nil
 	}
-	n.api, err = api.New(api.Config{Listen: n.cfg.Listen, Keys: n.keys.Ring, AllowedHosts: n.cfg.AllowedHosts, Models: n, Mesh: membership{n}, Name: n.cfg.Name, Version: n.cfg.Version, Log: n.log}, n, n, n)
+	n.api, err = api.New(api.Config{Listen: n.cfg.Listen, Keys: n.keys.Ring, AllowedHosts: n.cfg.AllowedHosts, Models: n, Mesh: membership{n}, Peers: n, Name: n.cfg.Name, Version: n.cfg.Version, Log: n.log}, n, n, n)
 	return err
 }
 

@@ -36,6 +36,8 @@ type wireRequest struct {
 	// prompt has.
 	Embed *engine.EmbedRequest `json:"embed,omitempty"`
 	Count bool                 `json:"count,omitempty"`
+	// Ping asks for nothing but an answer.
+	Ping bool `json:"ping,omitempty"`
 	// Keep is how long the model is to stay loaded after this; nil as it is.
 	Keep *time.Duration `json:"keep,omitempty"`
 
@@ -84,8 +86,16 @@ func (n *Node) askPeer(ctx context.Context, id catalog.NodeID, w *wireRequest, o
 // mesh.Handler.
 func (n *Node) Serve(ctx context.Context, from catalog.NodeID, s *mesh.ServerStream) {
 	var w wireRequest
-	if err := json.Unmarshal(s.Request(), &w); err != nil || w.Hops != maxHops || w.model().IsZero() {
+	if err := json.Unmarshal(s.Request(), &w); err != nil || w.Hops != maxHops || w.model().IsZero() && !w.Ping {
 		s.Refuse(&mesh.RefusedError{Code: mesh.CodeBadRequest, Message: "the request could not be understood"})
+		return
+	}
+	if w.Ping {
+		s.Done([]byte("{}"))
+		return
+	}
+	if n.drained.Load() {
+		s.Refuse(&mesh.RefusedError{Code: mesh.CodeDraining, RetryAfter: time.Second, Message: "the node is being drained"})
 		return
 	}
 	req := decide.Request{ID: w.ID, Model: w.model(), Tenant: w.Tenant, Prompt: w.PromptTokens, Estimated: true,

@@ -44,6 +44,8 @@ type cli struct {
 	Run     runCmd     `cmd:"" help:"Ask a model one question and stream the answer."`
 	Chat    chatCmd    `cmd:"" help:"Talk with a model; every line is a question."`
 	Nodes   nodesCmd   `cmd:"" help:"List the nodes a node knows."`
+	Ping    pingCmd    `cmd:"" help:"Measure how long another node takes to answer."`
+	Drain   drainCmd   `cmd:"" help:"Have other nodes send nothing more here, and wait until all is done."`
 	Mesh    meshCmd    `cmd:"" help:"Make a mesh, let nodes join it, and look after its members."`
 	Embed   embedCmd   `cmd:"" help:"Turn texts into vectors of their meaning."`
 	Models  modelsCmd  `cmd:"" help:"List, fetch, load and remove models."`

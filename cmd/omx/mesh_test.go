@@ -129,6 +129,25 @@ func TestMeshAnswers(t *testing.T) {
 	if got := string(*e.stdout.(*writer)); strings.Count(got, "up") < 3 || !strings.Contains(got, "node-1 *") {
 		t.Errorf("omx nodes: %s", got)
 	}
+
+	// What an operator does before stopping one.
+	for _, order := range []struct {
+		args []string
+		code int
+		want string // in what it prints
+	}{
+		{[]string{"ping", "--count", "1", "node-2"}, 0, "1 answers: least "},
+		{[]string{"ping", "node-9"}, 1, "see: omx nodes"},
+		{[]string{"ping", "--count", "0", "node-2"}, 2, "--count must be"},
+		{[]string{"drain"}, 0, "can be stopped"},
+		{[]string{"drain", "--off", "--json"}, 0, `"draining": false`},
+	} {
+		*e.stdout.(*writer), *e.stderr.(*writer) = nil, nil
+		code := run(t.Context(), append([]string{order.args[0], "--api", first.API}, order.args[1:]...), nil, e.stdout, e.stderr, os.Getenv)
+		if got := string(*e.stdout.(*writer)) + string(*e.stderr.(*writer)); code != order.code || !strings.Contains(got, order.want) {
+			t.Errorf("omx %s: %d, %s", strings.Join(order.args, " "), code, got)
+		}
+	}
 }
 
 // The node that is serving is frozen, then killed, before its first token: the

@@ -29,6 +29,8 @@ type Config struct {
 	Keys func() *keys.Ring
 	// Models changes what models the node has; nil: nobody can.
 	Models Manager
+	// Peers are the other nodes; nil: there are none.
+	Peers Peers
 	// Mesh is who belongs to the mesh; nil: there is none.
 	Mesh Membership
 	// Name and Version are shown by /healthz.
@@ -139,6 +141,8 @@ func (s *Server) routes() http.Handler {
 	m.HandleFunc("GET /omx/v1/mesh/members", member(s, Membership.Members))
 	m.HandleFunc("POST /omx/v1/mesh/invite", s.invite)
 	m.HandleFunc("POST /omx/v1/mesh/revoke", s.revoke)
+	m.HandleFunc("POST /omx/v1/ping", order(s, ping))
+	m.HandleFunc("POST /omx/v1/drain", order(s, drain))
 	m.HandleFunc("GET /metrics", s.metrics)
 	return m
 }
