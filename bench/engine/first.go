@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -44,19 +45,31 @@ func quantile(d stats.Float64Data, percent float64) time.Duration {
 // firstLetters is the prompt of a small request.
 const firstLetters = 16
 
-// firstTokens asks for one token after a new prompt, in each way in turns.
+// firstOf is how long an answer is of which the first token is timed: an answer of
+// one token ends with it, and handling its end would be in the time.
+const firstOf = 4
+
+// firstTurn is how many requests one way asks before the next has its turn. The first
+// tenth of them is not timed: the one before has left the processor's caches to it. So
+// each way meets what it meets on a machine that does nothing else.
+const firstTurn = 20
+
+// firstTokens asks for a few tokens after a new prompt, in each way in turns.
 func (r *rig) firstTokens(ctx context.Context, requests int) (f First, err error) {
 	f.Requests = requests
 	texts := newPrompts(2)
 	times, hops := make([]stats.Float64Data, len(r.ways)), stats.Float64Data(nil)
-	for i := range requests + requests/10 { // the first tenth warms up
+	for len(times[len(times)-1]) < requests {
 		for j, by := range r.ways {
-			t, err := by.ask(ctx, texts.list(1, firstLetters), 1)
-			if err != nil {
-				return f, fmt.Errorf("%s: %w", by.name, err)
-			}
-			f.Prompt = t.prompt
-			if i >= requests/10 {
+			for i := range firstTurn {
+				t, err := by.ask(ctx, texts.list(1, firstLetters), firstOf)
+				if err != nil && !errors.Is(err, errShort) {
+					return f, fmt.Errorf("%s: %w", by.name, err)
+				}
+				f.Prompt = t.prompt
+				if i < firstTurn/10 || len(times[j]) == requests {
+					continue
+				}
 				times[j] = append(times[j], float64(t.first))
 				if by.name == variantBare {
 					hops = append(hops, float64(t.hop))

@@ -55,11 +55,17 @@ func (r *rig) askEngine(ctx context.Context, prompts []string, tokens int) (took
 	})
 }
 
+// errShort means that the model ended an answer by itself.
+var errShort = errors.New("an answer is short")
+
 func long(got, want int) error {
-	if got != want {
-		return fmt.Errorf("an answer has %d tokens, %d were asked for", got, want)
+	switch {
+	case got == want:
+		return nil
+	case got > 0 && got < want:
+		return fmt.Errorf("%w: it has %d tokens, %d were asked for", errShort, got, want)
 	}
-	return nil
+	return fmt.Errorf("an answer has %d tokens, %d were asked for", got, want)
 }
 
 // together asks n at once.

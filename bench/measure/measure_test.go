@@ -41,7 +41,7 @@ func TestSummary(t *testing.T) {
 func TestFormat(t *testing.T) {
 	for _, tt := range []struct{ got, want string }{
 		{Nanos(0), "0 ns"}, {Nanos(1.9), "1.90 ns"}, {Nanos(23.46), "23.5 ns"}, {Nanos(999.4), "999 ns"},
-		{Nanos(999.6), "1 µs"}, {Nanos(1234), "1.23 µs"}, {Nanos(3.63e8), "363 ms"}, {Nanos(5e12), "5,000 s"},
+		{Nanos(999.6), "1 µs"}, {Nanos(1234), "1.23 µs"}, {Nanos(3.63e8), "363 ms"}, {Nanos(-1234), "-1.23 µs"}, {Nanos(5e12), "5,000 s"},
 		{Times(4.62), "4.62x"}, {Times(18322), "18,322x"}, {Times(math.Inf(1)), "-x"},
 		{Count(-1234567), "-1,234,567"}, {Count(999), "999"}, {PerOp(0.9), "0"}, {PerOp(1), "1"}, {PerOp(24721.3), "24,721"},
 	} {

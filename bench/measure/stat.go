@@ -70,6 +70,9 @@ func Rate(ns float64) float64 {
 
 // Nanos formats nanoseconds with three digits and a unit.
 func Nanos(ns float64) string {
+	if ns < 0 {
+		return "-" + Nanos(-ns)
+	}
 	units := []string{"ns", "µs", "ms", "s"}
 	i := 0
 	for i < len(units)-1 && ns >= 999.5 {
