@@ -92,9 +92,10 @@ func joined(t testing.TB, by *testPeer, role member.Role, change ...func(*Config
 	return m.start(t, change...)
 }
 
+// until waits a minute, which is for machines that do much else: none needs it.
 func until(t testing.TB, what string, cond func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !cond(); {
+	for deadline := time.Now().Add(time.Minute); !cond(); {
 		if time.Now().After(deadline) {
 			t.Fatalf("never: %s", what)
 		}
