@@ -54,12 +54,7 @@ func (n *Node) Ping(ctx context.Context, name string) (api.PingView, error) {
 
 // known finds a node by its identity, the end of it, or what people call it.
 func (n *Node) known(name string) (*catalog.Node, error) {
-	var found []*catalog.Node
-	for _, node := range n.table.Snapshot().Nodes {
-		if id := node.ID.String(); name == id || name != "" && name == node.Name || len(name) >= 8 && strings.HasSuffix(id, name) {
-			found = append(found, node)
-		}
-	}
+	found := byName(name, n.table.Snapshot().Nodes, func(node *catalog.Node) (string, string) { return node.ID.String(), node.Name })
 	switch len(found) {
 	case 0:
 		return nil, &api.Error{Status: http.StatusNotFound, Code: "no_node", Param: "node", Message: fmt.Sprintf("%.80q is no node that is known here; see: omx nodes", name)}

@@ -79,22 +79,28 @@ func (m membership) Invite(o api.InviteOrder) (api.InviteView, error) {
 	return v, nil
 }
 
+// byName are the nodes of a list that a name may mean: an identity means one, else it
+// is what people call them or the end of their identities.
+func byName[T any](name string, list []T, of func(T) (id, name string)) (found []T) {
+	for _, v := range list {
+		id, known := of(v)
+		if name == id {
+			return []T{v}
+		}
+		if name != "" && (name == known || len(name) >= 8 && strings.HasSuffix(id, name)) {
+			found = append(found, v)
+		}
+	}
+	return found
+}
+
 // Revoke ends a node's membership.
 func (m membership) Revoke(name string) (api.MemberView, error) {
 	list, err := m.Members()
 	if err != nil {
 		return api.MemberView{}, err
 	}
-	var found []api.MemberView
-	for _, v := range list {
-		if name == v.ID {
-			found = []api.MemberView{v}
-			break
-		}
-		if name != "" && (name == v.Name || len(name) >= 8 && strings.HasSuffix(v.ID, name)) {
-			found = append(found, v)
-		}
-	}
+	found := byName(name, list, func(v api.MemberView) (string, string) { return v.ID, v.Name })
 	switch {
 	case len(found) == 0:
 		return api.MemberView{}, &api.Error{Status: http.StatusNotFound, Code: "not_member", Param: "node",

@@ -227,10 +227,9 @@ func TestMemoryBudget(t *testing.T) {
 	if err := ask(1); !errors.Is(err, ErrNoMemory) || !strings.Contains(err.Error(), sizeText(one)) || strings.Contains(err.Error(), "\n") {
 		t.Errorf("error %v", err)
 	}
-	eventually(t, "it could be loaded later", func() bool { // who waits is told before the state is shown
-		st := l.Models()[1]
-		return st.State == catalog.OnDisk && st.Err == ""
-	})
+	if st := l.Models()[1]; st.State != catalog.OnDisk || st.Err != "" {
+		t.Errorf("it could be loaded later: %+v", st)
+	}
 }
 
 // A worker that hangs is ended; who waits for its answer hears of it, and the next

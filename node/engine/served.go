@@ -140,9 +140,9 @@ func (s *served) run(ctx context.Context) {
 			continue
 		case errors.Is(err, ErrNoMemory):
 			log.Warn("model not loaded", "why", err)
-			s.gate.shed(err)
-			s.unwant()
 			s.set(catalog.OnDisk, nil, nil)
+			s.unwant()
+			s.gate.shed(err) // last: whoever is told sees it as it is
 			continue
 		case errors.Is(err, ErrNoLibrary):
 			if said != err.Error() { // it is looked for again and again
