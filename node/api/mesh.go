@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"net/http"
 	"time"
 )
@@ -91,22 +92,35 @@ func (s *Server) hasMesh() error {
 	return nil
 }
 
-func (s *Server) invite(w http.ResponseWriter, r *http.Request) {
-	var o InviteOrder
-	if err := s.orderOf(w, r, &o); err != nil {
-		writeOpenAIError(w, err)
-		return
+func (s *Server) invite(_ context.Context, o InviteOrder) (v InviteView, err error) {
+	if err = s.hasMesh(); err == nil {
+		v, err = s.cfg.Mesh.Invite(o)
 	}
-	member(s, func(m Membership) (InviteView, error) { return m.Invite(o) })(w, r)
+	return v, err
 }
 
-func (s *Server) revoke(w http.ResponseWriter, r *http.Request) {
-	var o revokeOrder
-	if err := s.orderOf(w, r, &o); err != nil {
-		writeOpenAIError(w, err)
-		return
+func (s *Server) revoke(_ context.Context, o revokeOrder) (v MemberView, err error) {
+	if err = s.hasMesh(); err == nil {
+		v, err = s.cfg.Mesh.Revoke(o.Node)
 	}
-	member(s, func(m Membership) (MemberView, error) { return m.Revoke(o.Node) })(w, r)
+	return v, err
+}
+
+// order has the node do what only an operator may ask for.
+func order[O, V any](s *Server, do func(context.Context, O) (V, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var o O
+		var v V
+		err := s.orderOf(w, r, &o)
+		if err == nil {
+			v, err = do(r.Context(), o)
+		}
+		if err != nil {
+			writeOpenAIError(w, err)
+			return
+		}
+		writeView(w, v)
+	}
 }
 
 // orderOf reads an order from somebody who may give one: whoever says who is in the

@@ -40,30 +40,20 @@ type drainOrder struct {
 	On bool `json:"on"`
 }
 
-// order has the node do what only an operator may ask for.
-func order[O, V any](s *Server, do func(context.Context, Peers, O) (V, error)) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		var o O
-		var v V
-		err := s.orderOf(w, r, &o)
-		if err == nil && s.cfg.Peers == nil {
-			err = &Error{Status: http.StatusNotImplemented, Code: "not_implemented", Message: "this server has no peers"}
-		}
-		if err == nil {
-			v, err = do(r.Context(), s.cfg.Peers, o)
-		}
-		if err != nil {
-			writeOpenAIError(w, err)
-			return
-		}
-		writeView(w, v)
-	}
-}
+var errNoPeers = &Error{Status: http.StatusNotImplemented, Code: "not_implemented", Message: "this server has no peers"}
 
-func ping(ctx context.Context, p Peers, o pingOrder) (PingView, error) {
+func (s *Server) ping(ctx context.Context, o pingOrder) (PingView, error) {
+	if s.cfg.Peers == nil {
+		return PingView{}, errNoPeers
+	}
 	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()
-	return p.Ping(ctx, o.Node)
+	return s.cfg.Peers.Ping(ctx, o.Node)
 }
 
-func drain(_ context.Context, p Peers, o drainOrder) (DrainView, error) { return p.Drain(o.On), nil }
+func (s *Server) drain(_ context.Context, o drainOrder) (DrainView, error) {
+	if s.cfg.Peers == nil {
+		return DrainView{}, errNoPeers
+	}
+	return s.cfg.Peers.Drain(o.On), nil
+}

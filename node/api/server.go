@@ -139,10 +139,10 @@ func (s *Server) routes() http.Handler {
 	m.HandleFunc("POST /omx/v1/policies/{kind}/{action}", s.orderPolicy)
 	m.HandleFunc("GET /omx/v1/mesh", member(s, Membership.Mesh))
 	m.HandleFunc("GET /omx/v1/mesh/members", member(s, Membership.Members))
-	m.HandleFunc("POST /omx/v1/mesh/invite", s.invite)
-	m.HandleFunc("POST /omx/v1/mesh/revoke", s.revoke)
-	m.HandleFunc("POST /omx/v1/ping", order(s, ping))
-	m.HandleFunc("POST /omx/v1/drain", order(s, drain))
+	m.HandleFunc("POST /omx/v1/mesh/invite", order(s, s.invite))
+	m.HandleFunc("POST /omx/v1/mesh/revoke", order(s, s.revoke))
+	m.HandleFunc("POST /omx/v1/ping", order(s, s.ping))
+	m.HandleFunc("POST /omx/v1/drain", order(s, s.drain))
 	m.HandleFunc("GET /metrics", s.metrics)
 	return m
 }
