@@ -47,19 +47,7 @@ func meshOf(t *testing.T, cfgs ...Config) []*Node {
 		if err != nil {
 			t.Fatal(err)
 		}
-		n, err := New(cfg)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			if err := n.Close(); err != nil {
-				t.Errorf("close %s: %v", n.cfg.Name, err)
-			}
-		})
-		if err := n.Start(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		nodes = append(nodes, n)
+		nodes = append(nodes, started(t, cfg))
 	}
 	eventually(t, "all are connected", func() bool {
 		for _, n := range nodes {

@@ -69,19 +69,7 @@ func connect(t *testing.T, want int, cfgs ...Config) []*Node {
 		for _, id := range ids[i+1:] {
 			cfg.Peers = append(cfg.Peers, "/p2p/"+id)
 		}
-		n, err := New(cfg)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			if err := n.Close(); err != nil {
-				t.Errorf("close %s: %v", n.cfg.Name, err)
-			}
-		})
-		if err := n.Start(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		nodes = append(nodes, n)
+		nodes = append(nodes, started(t, cfg))
 	}
 	eventually(t, "all holders are seen", func() bool {
 		for _, n := range nodes {
@@ -92,6 +80,24 @@ func connect(t *testing.T, want int, cfgs ...Config) []*Node {
 		return true
 	})
 	return nodes
+}
+
+// started is a node that runs until the test ends.
+func started(t *testing.T, cfg Config) *Node {
+	t.Helper()
+	n, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := n.Close(); err != nil {
+			t.Errorf("close %s: %v", n.cfg.Name, err)
+		}
+	})
+	if err := n.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 func eventually(t *testing.T, what string, cond func() bool) {
