@@ -2,7 +2,7 @@ package vnet
 
 // Counters are of a node or of a link, one direction. Bytes are as on a wire,
 // headers included. Of a node, what is lost is counted where it was sent, but for
-// Overrun and what its own access lost on the way in.
+// Overrun, Shut and what its own access lost on the way in.
 type Counters struct {
 	Sent, SentBytes         uint64
 	Received, ReceivedBytes uint64
@@ -11,6 +11,7 @@ type Counters struct {
 	Cut                     uint64 // by a cut between the two
 	Queue                   uint64 // by a full queue of an access
 	Gone                    uint64 // nobody was at that address
+	Shut                    uint64 // a router did not let it in
 	Overrun                 uint64 // nobody read in time
 }
 
@@ -24,6 +25,7 @@ func (c *Counters) add(o *Counters) {
 	c.Cut += o.Cut
 	c.Queue += o.Queue
 	c.Gone += o.Gone
+	c.Shut += o.Shut
 	c.Overrun += o.Overrun
 }
 

@@ -9,7 +9,7 @@
 //
 // It models delay, jitter, loss (also in bursts), duplicates, packets out of
 // order, the rate and the queue of each node's access, cuts, nodes that are
-// paused or gone, and new addresses. It does not model congestion between the
+// paused or gone, routers (NAT), and new addresses. It does not model congestion between the
 // accesses, fragments, ECN, or what it costs a processor to send.
 //
 // It imports nothing of this module; testnet/virtual uses it.

@@ -101,5 +101,8 @@ func (n *Net) Rebind(node int) {
 			port = 1024
 		}
 		e.outside = &net.UDPAddr{IP: e.outside.IP, Port: port}
+		if e.router != nil {
+			e.router = newRouter(e.router.kind)
+		}
 	})
 }

@@ -12,6 +12,7 @@ type packet struct {
 	seq  uint64        // which of several at one moment is first
 	from *net.UDPAddr
 	to   *endpoint
+	port int     // of the receiver's outside address
 	sock *Socket // the one it was sent to: not one that came after it
 	link *link
 	home bool // it has passed the receiver's access

@@ -15,6 +15,8 @@ type Config struct {
 	Path func(from, to int) Path
 	// Access is the line of each node; nil: without limits.
 	Access func(node int) Access
+	// NAT is what stands before each node; nil: nothing.
+	NAT func(node int) NAT
 }
 
 // Net is a network. In a bubble it must be made there, and its timer ends with
@@ -39,6 +41,7 @@ type Net struct {
 type endpoint struct {
 	index    int
 	access   Access
+	router   *router      // nil: none
 	outside  *net.UDPAddr // where others see it; replaced, never changed
 	sock     *Socket      // nil: nobody is there
 	side     int          // of a Split
@@ -113,6 +116,9 @@ func (n *Net) Listen(node, port int) (*Socket, error) {
 		if e.access.Queue == 0 {
 			e.access.Queue = defaultQueue
 		}
+		if n.cfg.NAT != nil {
+			e.router = newRouter(n.cfg.NAT(e.index))
+		}
 		n.nodes = append(n.nodes, e)
 	}
 	e := n.nodes[node]
@@ -121,6 +127,10 @@ func (n *Net) Listen(node, port int) (*Socket, error) {
 	}
 	addr := &net.UDPAddr{IP: IP(node), Port: port}
 	e.sock, e.outside, e.paused = newSocket(n, e, addr), addr, false
+	if e.router != nil {
+		e.outside = &net.UDPAddr{IP: addr.IP, Port: (port + behindPort) % (1 << 16)}
+		e.router = newRouter(e.router.kind)
+	}
 	return e.sock, nil
 }
 
@@ -136,13 +146,17 @@ func (n *Net) send(s *Socket, b []byte, to netip.AddrPort) {
 	e.Sent++
 	e.SentBytes += uint64(len(b) + header)
 	i := indexOf(to.Addr())
-	if i < 0 || i >= len(n.nodes) || n.nodes[i].sock == nil || n.nodes[i].outside.Port != int(to.Port()) {
+	from := e.outside
+	if e.router != nil {
+		from = e.router.out(e.outside, net.UDPAddrFromAddrPort(to))
+	}
+	if i < 0 || i >= len(n.nodes) || n.nodes[i].sock == nil || n.nodes[i].router == nil && n.nodes[i].outside.Port != int(to.Port()) {
 		e.Gone++
 		return
 	}
 	p := packets.Get().(*packet)
 	p.n = copy(p.buf[:], b)
-	p.from, p.to, p.sock = e.outside, n.nodes[i], n.nodes[i].sock
+	p.from, p.to, p.port, p.sock = from, n.nodes[i], int(to.Port()), n.nodes[i].sock
 	if e.paused {
 		e.out = hold(e, e.out, p)
 		return
@@ -246,6 +260,12 @@ func (n *Net) arrive(p *packet) {
 	if e.sock != p.sock {
 		p.link.Gone++
 		e.Gone++
+		p.free()
+		return
+	}
+	if e.router != nil && !p.home && !e.router.in(e.outside, p.from, p.port) {
+		p.link.Shut++
+		e.Shut++
 		p.free()
 		return
 	}

@@ -310,7 +310,8 @@ func TestSocketEnds(t *testing.T) {
 func TestNothingIsUncounted(t *testing.T) {
 	for seed := range uint64(20) {
 		p := Path{Delay: 5 * time.Millisecond, Jitter: 5 * time.Millisecond, Loss: 0.1, Duplicate: 0.1, Reorder: 0.1, Burst: Burst{0.01, 0.1, 0.8}}
-		cfg := Config{Seed: seed, Path: constant(p), Access: func(int) Access { return Access{Up: 1e6, Down: 1e6, Queue: 4096} }}
+		cfg := Config{Seed: seed, Path: constant(p), Access: func(int) Access { return Access{Up: 1e6, Down: 1e6, Queue: 4096} },
+			NAT: func(i int) NAT { return NAT(i % 3) }}
 		bubble(t, 4, cfg, func(t *testing.T, n *Net, s []*Socket) {
 			r := rand.New(rand.NewPCG(seed, 1))
 			paused := false
@@ -346,7 +347,7 @@ func TestNothingIsUncounted(t *testing.T) {
 			}
 			n.Resume(3)
 			time.Sleep(time.Second)
-			if c := n.Total(); c.Sent+c.Duplicated != c.Received+c.Lost+c.Cut+c.Queue+c.Gone+c.Overrun || c.Received == 0 || c.Gone == 0 {
+			if c := n.Total(); c.Sent+c.Duplicated != c.Received+c.Lost+c.Cut+c.Queue+c.Gone+c.Shut+c.Overrun || c.Shut == 0 || c.Received == 0 || c.Gone == 0 {
 				t.Errorf("seed %d: %+v", seed, c)
 			}
 		})
