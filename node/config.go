@@ -46,6 +46,8 @@ type Config struct {
 	// Announce are addresses at which other members reach this node, beside those of
 	// its interfaces: HOST:PORT or multiaddrs.
 	Announce []string
+	// Relay has this node pass packets on between members that cannot reach one another.
+	Relay bool
 	// NoMDNS has members on the local network not look for one another.
 	NoMDNS bool
 	// Zone is the failure domain of this machine, for policies; default 0.

@@ -43,6 +43,7 @@ func (m membership) Members() ([]api.MemberView, error) {
 		// What a node says of itself now, rather than what it said when it joined.
 		v := api.MemberView{ID: e.ID.String(), Name: cmp.Or(m.n.nameOf(e.ID), e.Name), Role: e.Role.String(), Holder: e.Holder,
 			Self: e.Self, Connected: e.Connected, Addrs: append([]string{}, e.Addrs...)}
+		v.Relay = e.Relay.String()
 		if !e.Expires.IsZero() {
 			at := e.Expires.UTC()
 			v.Expires = &at
@@ -136,12 +137,14 @@ var (
 	descRefused     = prometheus.NewDesc("omx_mesh_refused_total", "Times that somebody was not let into the mesh, by reason.", []string{"reason"}, nil)
 	descConnections = prometheus.NewDesc("omx_mesh_connections", "Connections with other nodes.", nil, nil)
 	descMembers     = prometheus.NewDesc("omx_mesh_members", "Members of the mesh that are known, this node among them.", nil, nil)
+	descRelayed     = prometheus.NewDesc("omx_mesh_relayed_bytes_total", "Bytes passed on between other members as their relay.", nil, nil)
+	descUnrelayed   = prometheus.NewDesc("omx_mesh_relay_dropped_total", "Packets that were not passed on between other members.", nil, nil)
 	descExpires     = prometheus.NewDesc("omx_mesh_credential_expires_seconds", "When this node's credential expires, in seconds since 1970.", nil, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (meshCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descRefused, descConnections, descMembers, descExpires} {
+	for _, d := range []*prometheus.Desc{descRefused, descConnections, descMembers, descRelayed, descUnrelayed, descExpires} {
 		ch <- d
 	}
 }
@@ -152,6 +155,9 @@ func (c meshCollector) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(descRefused, prometheus.CounterValue, float64(v), reason)
 	}
 	ch <- prometheus.MustNewConstMetric(descConnections, prometheus.GaugeValue, float64(c.n.mesh.Count()))
+	relayed := c.n.mesh.Relayed()
+	ch <- prometheus.MustNewConstMetric(descRelayed, prometheus.CounterValue, float64(relayed.Bytes))
+	ch <- prometheus.MustNewConstMetric(descUnrelayed, prometheus.CounterValue, float64(relayed.Dropped))
 	if st, err := c.n.mesh.Status(); err == nil {
 		ch <- prometheus.MustNewConstMetric(descMembers, prometheus.GaugeValue, float64(st.Members))
 		ch <- prometheus.MustNewConstMetric(descExpires, prometheus.GaugeValue, float64(st.Credential.Expires.UnixMilli())/1000)

@@ -105,7 +105,7 @@ func (n *Node) open() (err error) {
 		return err
 	}
 	m := mesh.Config{KeyFile: filepath.Join(n.cfg.Data, KeyFile), Listen: []string{n.cfg.Mesh}, Peers: n.cfg.Peers,
-		Dir: filepath.Join(n.cfg.Data, MeshFolder), Announce: n.cfg.Announce, MDNS: !n.cfg.NoMDNS, Silence: n.cfg.PeerTimeout, ListenUDP: n.cfg.listenUDP, Log: n.log}
+		Dir: filepath.Join(n.cfg.Data, MeshFolder), Announce: n.cfg.Announce, Relay: n.cfg.Relay, MDNS: !n.cfg.NoMDNS, Silence: n.cfg.PeerTimeout, ListenUDP: n.cfg.listenUDP, Log: n.log}
 	if n.cfg.Lab != nil {
 		m.ListenUDP, m.SourceIP, m.Key = n.cfg.Lab.ListenUDP, n.cfg.Lab.SourceIP, n.cfg.Lab.Key
 	} else if n.monitor, err = monitor.New(monitor.Config{Dir: n.cfg.Data}); err != nil {

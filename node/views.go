@@ -20,7 +20,7 @@ func (n *Node) Nodes() []api.NodeView {
 	views := []api.NodeView{}
 	for _, node := range n.table.Snapshot().Nodes {
 		v := api.NodeView{ID: node.ID.String(), Name: node.Name, Self: node.Self, State: state(node), Addrs: node.Addrs,
-			Zone: node.Zone, Models: []string{}}
+			Zone: node.Zone, Models: []string{}, Relay: n.mesh.By(node.ID).String()}
 		if node.RTTAt != 0 {
 			ms := float64(node.RTT) / 1000
 			v.RTTMillis = &ms

@@ -29,6 +29,9 @@ func (c *nodesCmd) Run(e *env) error {
 		if n.RTTMillis != nil {
 			rtt = fmt.Sprintf("%.2f ms", *n.RTTMillis)
 		}
+		if n.Relay != "" {
+			n.State += ", relayed"
+		}
 		name := n.Name
 		if n.Self {
 			name += " *"

@@ -105,6 +105,9 @@ func (c *meshMembersCmd) Run(e *env) error {
 		if m.Connected {
 			state = "connected"
 		}
+		if m.Relay != "" {
+			state = "relayed"
+		}
 		fmt.Fprintf(w, "%s\t…%s\t%s\t%s\t%s\n", name, m.ID[max(0, len(m.ID)-8):], role, state, remaining(m.Expires))
 	}
 	return w.Flush()

@@ -25,6 +25,7 @@ type serveCmd struct {
 	Mesh              string        `help:"UDP address for other nodes, as multiaddr." default:"/ip4/127.0.0.1/udp/0/quic-v1" placeholder:"ADDR"`
 	Peer              []string      `help:"In a mesh, address of a member: HOST:PORT or multiaddr. Without one, node that may talk with this one: ADDR/p2p/ID to dial it, /p2p/ID if it dials us." placeholder:"ADDR"`
 	Announce          []string      `help:"Further address at which other members reach this node, as where a router forwards a port." placeholder:"ADDR"`
+	Relay             bool          `help:"Pass packets on between members that cannot reach one another, as behind routers; for a machine that all can reach."`
 	MDNS              bool          `name:"mdns" help:"Find members on the local network by multicast DNS." default:"true" negatable:""`
 	Zone              uint32        `help:"Failure domain of this machine, for policies."`
 	Model             []string      `help:"Model file (GGUF) to serve." placeholder:"[NAME=]PATH"`
@@ -67,7 +68,7 @@ func (c *serveCmd) Run(e *env) error {
 		return err
 	}
 	n, err := node.New(node.Config{
-		Name: c.Name, Data: c.Data, Listen: c.Listen, Keys: c.Keys, AllowedHosts: c.AllowHost, Mesh: c.Mesh, Peers: c.Peer, Announce: c.Announce, NoMDNS: !c.MDNS, Zone: c.Zone,
+		Name: c.Name, Data: c.Data, Listen: c.Listen, Keys: c.Keys, AllowedHosts: c.AllowHost, Mesh: c.Mesh, Peers: c.Peer, Announce: c.Announce, Relay: c.Relay, NoMDNS: !c.MDNS, Zone: c.Zone,
 		Models: c.Model, Demo: c.Demo, EngineDirs: places, Slots: c.Slots, QueueLimit: c.Queue,
 		ContextTokens: c.Context, Threads: c.Threads, Adapters: c.Adapter, Upstreams: c.upstreams(), Preload: c.Preload, KeepAlive: c.KeepAlive, KeepConversations: c.KeepConversations, Memory: int64(c.Memory), RoutePolicy: c.RoutePolicy, AdmitPolicy: c.AdmitPolicy, RouteParams: c.RouteParam, AdmitParams: c.AdmitParam,
 		PolicyTrust: c.PolicyTrust, PolicyLarge: c.PolicyLarge, AdmitClosed: c.AdmitClosed, Record: c.Record,

@@ -40,6 +40,7 @@ type MemberView struct {
 	Holder    bool       `json:"holder"`
 	Self      bool       `json:"self"`
 	Connected bool       `json:"connected"`
+	Relay     string     `json:"relay,omitempty"`   // the node through which it is connected
 	Expires   *time.Time `json:"expires,omitempty"` // of the newest credential seen
 	Addrs     []string   `json:"addrs"`
 }

@@ -172,6 +172,7 @@ type NodeView struct {
 	State     string   `json:"state"` // "up", "suspect", "draining" or "down"
 	Addrs     []string `json:"addrs,omitempty"`
 	RTTMillis *float64 `json:"rtt_ms,omitempty"`
+	Relay     string   `json:"relay,omitempty"` // the node through which it is connected
 	Zone      uint32   `json:"zone"`
 	Models    []string `json:"models"`
 }

@@ -15,10 +15,11 @@ type MemberInfo struct {
 	ID        catalog.NodeID
 	Name      string // as it joined, where the mesh's key is held
 	Role      member.Role
-	Holder    bool      // has the mesh's key
-	Self      bool      // this node
-	Connected bool      // now
-	Expires   time.Time // of the newest credential seen; zero: none was
+	Holder    bool           // has the mesh's key
+	Self      bool           // this node
+	Connected bool           // now
+	Relay     catalog.NodeID // through which it is connected; zero: none
+	Expires   time.Time      // of the newest credential seen; zero: none was
 	Addrs     []string
 }
 
@@ -86,7 +87,7 @@ func (s *members) list() []MemberInfo {
 			continue // there is only a word of it
 		}
 		e := entry(p.node)
-		e.Connected, e.Addrs = s.m.Has(p.id), texts(p.dialAddrs())
+		e.Connected, e.Relay, e.Addrs = s.m.Has(p.id), s.m.By(p.id), texts(p.dialAddrs())
 		e.show(c)
 	}
 	list := make([]MemberInfo, 0, len(by))
@@ -126,7 +127,7 @@ func (m *Mesh) Invite(addrs []string, role member.Role, uses int, life time.Dura
 		return nil, err
 	}
 	if len(where) == 0 {
-		where = m.reachable()
+		where = slices.DeleteFunc(m.reachable(), isCircuit) // a relay does not know who joins
 	}
 	return h.Invite(m.members.self, where, role, uses, life, m.cfg.Now())
 }

@@ -29,6 +29,9 @@ type Config struct {
 	// Announce are addresses of this node that others should know beside those of
 	// its interfaces, as where a router forwards a port.
 	Announce []string
+	// Relay has this node pass packets on between members that cannot reach one
+	// another, at most 8 MiB a second for all together.
+	Relay bool
 	// MDNS has members on the local network find one another.
 	MDNS bool
 	// CredentialLife is how long the credentials live that this node issues, if it

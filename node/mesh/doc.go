@@ -25,7 +25,7 @@
 //
 //	length uint32 | kind uint8 | payload of that length
 //
-//	control:  Credential? (Record | Ping | Ask | Verdict | Credential | Revoked | Adverts)* Leaving?   both ways
+//	control:  Credential? (Record | Ping | Ask | Verdict | Credential | Revoked | Adverts | Relay | Punch)* Leaving?   both ways
 //	request:  (Request → Accepted, Token*, Done | Failed
 //	                   → Refused)*
 //	member:   Join | Renew → Granted | Denied
@@ -33,6 +33,15 @@
 // A Ping is answered by QUIC's acknowledgement alone. An Ask has a number and the id
 // of a node that does not answer; the Verdict with that number says whether the peer
 // hears it.
+//
+// A relay says so by a Relay, in which is the address at which it sees the peer.
+// Between it and those that it passes packets on for, these are QUIC datagrams:
+//
+//	what uint8 (1: for, 2: of) | handle of a node uint64 | packet
+//
+// Two nodes that are connected through it tell each other by Punch where they may be
+// reached past it: step uint8 (0: ask, 1: answer), then addresses with two bytes of
+// length in front of each.
 //
 // A request stream carries one request after another, each after the answer to
 // the one before; the client keeps it for the next.

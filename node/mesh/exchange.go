@@ -57,6 +57,10 @@ func (m *Mesh) toTell(b []byte, s *session) ([]byte, error) {
 	if !admitted {
 		return b, nil // until it has shown a credential
 	}
+	if m.cfg.Relay && !s.offered {
+		s.offered = true
+		b = append(b, s.offer()...)
+	}
 	record, err := m.encodedRecord()
 	if err != nil {
 		return nil, err

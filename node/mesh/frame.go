@@ -32,6 +32,8 @@ const (
 	kindRevoked    kind = 9
 	kindAdverts    kind = 10
 	kindLeaving    kind = 11
+	kindRelay      kind = 12
+	kindPunch      kind = 13
 
 	kindRequest  kind = 16
 	kindAccepted kind = 17
@@ -62,6 +64,10 @@ func (k kind) limit() (n int, ok bool) {
 		return maxMessage + 1, true
 	case kindLeaving:
 		return 0, true
+	case kindRelay:
+		return maxAddrBytes, true
+	case kindPunch:
+		return 1 + maxAddrs*(2+maxAddrBytes), true
 	case kindRevoked, kindAdverts, kindGranted:
 		return MaxFrame, true
 	case kindRecord, kindPing, kindAsk, kindVerdict, kindAccepted, kindRefused, kindToken, kindFailed, kindExtra:

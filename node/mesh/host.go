@@ -17,6 +17,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
+	tpt "github.com/libp2p/go-libp2p/core/transport"
 	"github.com/libp2p/go-libp2p/p2p/host/eventbus"
 	"github.com/libp2p/go-libp2p/p2p/host/peerstore/pstoremem"
 	"github.com/libp2p/go-libp2p/p2p/net/swarm"
@@ -32,7 +33,17 @@ import (
 type host struct {
 	swarm *swarm.Swarm
 	conns *quicreuse.ConnManager
+	key   crypto.PrivKey
+	gater connmgr.ConnectionGater
+	reset quic.StatelessResetKey
+	token quic.TokenGeneratorKey
 }
+
+// rcmgr bounds nothing. Peers are listed by the operator or members, and strangers are
+// bounded before they are anything, so what libp2p's resource manager would bound is
+// bounded here, in limits.go and Config: its limit of connections from one address
+// would keep out a shop whose machines share one.
+var rcmgr = &network.NullResourceManager{}
 
 // newHost makes a host whose certificate carries a credential, nil for none.
 func newHost(key crypto.PrivKey, id peer.ID, g connmgr.ConnectionGater, credential []byte, cfg *Config) (h *host, err error) {
@@ -40,7 +51,7 @@ func newHost(key crypto.PrivKey, id peer.ID, g connmgr.ConnectionGater, credenti
 	if err != nil {
 		return nil, fmt.Errorf("create peerstore: %w", err)
 	}
-	h = &host{}
+	h = &host{key: key, gater: g}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, ps.Close(), h.close())
@@ -49,14 +60,9 @@ func newHost(key crypto.PrivKey, id peer.ID, g connmgr.ConnectionGater, credenti
 	if err := errors.Join(ps.AddPrivKey(id, key), ps.AddPubKey(id, key.GetPublic())); err != nil {
 		return nil, fmt.Errorf("store own key: %w", err)
 	}
-	// Peers are listed by the operator or members, and strangers are bounded before
-	// they are anything, so what libp2p's resource manager would bound is bounded
-	// here, in limits.go and Config: its limit of connections from one address would
-	// keep out a shop whose machines share one.
-	rm := &network.NullResourceManager{}
 	// Without its "black hole" guess: after 100 vain dials to peers that are off,
 	// the swarm would stop dialling those that are on.
-	h.swarm, err = swarm.NewSwarm(id, ps, eventbus.NewBus(), swarm.WithResourceManager(rm), swarm.WithConnectionGater(g),
+	h.swarm, err = swarm.NewSwarm(id, ps, eventbus.NewBus(), swarm.WithResourceManager(rcmgr), swarm.WithConnectionGater(g), swarm.WithDialRanker(directFirst),
 		swarm.WithUDPBlackHoleSuccessCounter(nil), swarm.WithIPv6BlackHoleSuccessCounter(nil))
 	if err != nil {
 		return nil, fmt.Errorf("create swarm: %w", err)
@@ -65,9 +71,7 @@ func newHost(key crypto.PrivKey, id peer.ID, g connmgr.ConnectionGater, credenti
 	if err != nil {
 		return nil, fmt.Errorf("read own key: %w", err)
 	}
-	var reset quic.StatelessResetKey
-	var token quic.TokenGeneratorKey
-	for label, to := range map[string][]byte{"omx stateless reset": reset[:], "omx address token": token[:]} {
+	for label, to := range map[string][]byte{"omx stateless reset": h.reset[:], "omx address token": h.token[:]} {
 		b, err := hkdf.Key(sha256.New, raw, nil, label, len(to))
 		if err != nil {
 			return nil, fmt.Errorf("derive %s key: %w", label, err)
@@ -81,17 +85,35 @@ func newHost(key crypto.PrivKey, id peer.ID, g connmgr.ConnectionGater, credenti
 	if cfg.SourceIP != nil {
 		opts = append(opts, quicreuse.OverrideSourceIPSelector(func() (quicreuse.SourceIPSelector, error) { return fixedSource(cfg.SourceIP), nil }))
 	}
-	if h.conns, err = quicreuse.NewConnManager(reset, token, opts...); err != nil {
-		return nil, fmt.Errorf("create QUIC sockets: %w", err)
+	if h.conns, err = h.newConnManager(opts...); err != nil {
+		return nil, err
 	}
-	tr, err := libp2pquic.NewTransport(key, h.conns, nil, g, rm, identityOptions(credential)...)
+	tr, err := h.newTransport(h.conns, credential)
 	if err != nil {
-		return nil, fmt.Errorf("create QUIC transport: %w", err)
+		return nil, err
 	}
 	if err = h.swarm.AddTransport(tr); err != nil {
 		return nil, fmt.Errorf("add QUIC transport: %w", err)
 	}
 	return h, nil
+}
+
+func (h *host) newConnManager(opts ...quicreuse.Option) (*quicreuse.ConnManager, error) {
+	c, err := quicreuse.NewConnManager(h.reset, h.token, opts...)
+	if err != nil {
+		return nil, fmt.Errorf("create QUIC sockets: %w", err)
+	}
+	return c, nil
+}
+
+// newTransport is libp2p's QUIC over some sockets, with a credential in its
+// certificate, nil for none.
+func (h *host) newTransport(conns *quicreuse.ConnManager, credential []byte) (tpt.Transport, error) {
+	t, err := libp2pquic.NewTransport(h.key, conns, nil, h.gater, rcmgr, identityOptions(credential)...)
+	if err != nil {
+		return nil, fmt.Errorf("create QUIC transport: %w", err)
+	}
+	return t, nil
 }
 
 // identityOptions puts a credential into the certificate, where the other side

@@ -97,7 +97,7 @@ func (m *Mesh) seenAt(p *listed) {
 	m.mu.Lock()
 	s := m.sessions[p.peer]
 	m.mu.Unlock()
-	if m.members == nil || s == nil {
+	if m.members == nil || s == nil || s.link.relayed {
 		return
 	}
 	p.mu.Lock()

@@ -70,6 +70,25 @@ const (
 	// before that, losing it lengthens the wait for the next dial.
 	stableAfter = 10 * time.Second
 
+	// Relays. A packet of a connection through one is as long as QUIC's shortest longest,
+	// and fits with its head into a datagram of the connection to the relay.
+	circuitPacket   = 1200                   // at first; more where the path allows
+	maxPassedPacket = 1500                   // with its head
+	maxCircuitInbox = 512                    // packets that QUIC has not read yet
+	maxWays         = 1000                   // nodes reached through relays: as many as there may be members
+	maxPassed       = 64                     // packets that wait for one node at a relay
+	passRate        = 8 << 20                // bytes a second that a relay passes on, all together
+	passBurst       = 1 << 20                // bytes
+	maxRelays       = 2                      // that a node tells others of
+	maxAddrBytes    = 255                    // of one address
+	relayAfter      = 500 * time.Millisecond // a direct dial has had
+	lingerTicks     = 2                      // seconds without a request before a relayed connection ends
+	punchTime       = 3 * time.Second        // for a try to get past the relay
+	punchEvery      = 5 * time.Second        // doubled each time
+	punchMost       = 5 * time.Minute
+	knocks          = 10 // rounds of packets to make a router let the other side in
+	knockEvery      = 100 * time.Millisecond
+
 	// Strangers: a whole shop may join from behind one address at a time, and a
 	// wrong guess costs a second of anybody's time.
 	maxVisitors      = 16              // connections of nodes that are no members yet

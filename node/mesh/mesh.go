@@ -16,6 +16,8 @@ import (
 	"github.com/libp2p/go-libp2p/core/peerstore"
 	ma "github.com/multiformats/go-multiaddr"
 
+	"golang.org/x/time/rate"
+
 	"omx/node/catalog"
 	"omx/node/mesh/member"
 )
@@ -62,6 +64,10 @@ type Mesh struct {
 	leaving  bool
 	closing  bool
 
+	relay      relay
+	circuitsMu sync.Mutex
+	circuits   *circuits // nil while no relay is known
+
 	ended    chan struct{} // has one entry after a session has ended
 	draining atomic.Bool
 	requests chan struct{} // one entry per request peers have open
@@ -106,9 +112,7 @@ func New(cfg Config, observe Observer, handler Handler) (*Mesh, error) {
 	if m.members, err = openMembers(m, cfg.Dir, cfg.Key); err != nil {
 		return nil, err
 	}
-	var credential []byte
 	if m.members != nil {
-		credential = m.members.own.Load().Bytes()
 		m.peers = newPeerTable(map[peer.ID]*listed{})
 		m.static, err = parseStatic(cfg.Peers, pid)
 	} else {
@@ -124,13 +128,22 @@ func New(cfg Config, observe Observer, handler Handler) (*Mesh, error) {
 	if m.announce, err = parseAnnounce(cfg.Announce); err != nil {
 		return nil, err
 	}
-	if m.host, err = newHost(key, pid, &gater{m}, credential, &m.cfg); err != nil {
+	if m.host, err = newHost(key, pid, &gater{m}, m.certified(), &m.cfg); err != nil {
 		return nil, fmt.Errorf("create mesh host: %w", err)
 	}
+	m.relay.allow = rate.NewLimiter(passRate, passBurst)
 	m.pool = NewPool(cfg.Pool, m.connect)
 	m.watcher = newWatcher(m)
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	return m, nil
+}
+
+// certified is the credential for a certificate of this node, nil for none.
+func (m *Mesh) certified() []byte {
+	if m.members == nil {
+		return nil
+	}
+	return m.members.own.Load().Bytes()
 }
 
 // Start listens and keeps connected to every peer it has an address of.
@@ -174,6 +187,9 @@ func (m *Mesh) shutDown() error {
 	m.cancel()
 	m.pool.Close()
 	err := m.host.close()
+	if c := m.circuitsNow(); c != nil {
+		err = errors.Join(err, c.close())
+	}
 	m.wg.Wait()
 	if m.members != nil {
 		m.members.remember()
@@ -186,17 +202,22 @@ func (m *Mesh) ID() catalog.NodeID { return m.id }
 
 // Addrs are the addresses other nodes reach this one at, with its identity.
 func (m *Mesh) Addrs() []string {
-	list, err := m.host.swarm.InterfaceListenAddresses()
-	if err != nil {
-		list = m.host.swarm.ListenAddresses()
-	}
 	var out []string
-	for _, a := range list {
+	for _, a := range m.listening() {
 		if len(out) < catalog.MaxAddrs {
 			out = append(out, a.String()+"/p2p/"+m.peer.String())
 		}
 	}
 	return out
+}
+
+// listening are the addresses that the sockets have, on each interface.
+func (m *Mesh) listening() []ma.Multiaddr {
+	list, err := m.host.swarm.InterfaceListenAddresses()
+	if err != nil {
+		list = m.host.swarm.ListenAddresses()
+	}
+	return slices.DeleteFunc(slices.Clone(list), isCircuit)
 }
 
 // Count is the number of live peers; Has tells of one. Neither allocates.

@@ -45,7 +45,7 @@ func newListed(p peer.ID) (*listed, error) {
 }
 
 // dialAddrs are where to dial it: what the operator says first, then what worked,
-// then what it says itself.
+// then what it says itself, and last the ways through relays.
 func (p *listed) dialAddrs() []ma.Multiaddr {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -56,13 +56,17 @@ func (p *listed) dialAddrs() []ma.Multiaddr {
 	if p.advert != nil {
 		list = append(list, p.advert.Addrs...)
 	}
-	var unique []ma.Multiaddr
+	var direct, circuits []ma.Multiaddr
 	for _, a := range list {
-		if len(unique) < maxAddrs && !slices.ContainsFunc(unique, a.Equal) {
-			unique = append(unique, a)
+		to, most := &direct, maxAddrs-maxRelays
+		if isCircuit(a) {
+			to, most = &circuits, maxRelays
+		}
+		if len(*to) < most && !slices.ContainsFunc(*to, a.Equal) {
+			*to = append(*to, a)
 		}
 	}
-	return unique
+	return append(direct, circuits...)
 }
 
 // reachedAt adds an address from the configuration or the network, the newest

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	ma "github.com/multiformats/go-multiaddr"
 	"github.com/quic-go/quic-go"
 
 	"omx/node/catalog"
@@ -16,11 +18,21 @@ import (
 
 // link is a connection as the pool keeps it.
 type link struct {
-	conn network.Conn
-	kept kept
+	conn    network.Conn
+	relayed bool // it goes through a third node
+	lingers atomic.Bool
+	kept    kept
 }
 
-func (l *link) Close() error { return l.conn.Close() }
+// Close implements Conn for the pool; a link that lingers goes by itself.
+func (l *link) Close() error {
+	if l.lingers.Load() {
+		return nil
+	}
+	return l.end()
+}
+
+func (l *link) end() error   { return l.conn.Close() }
 func (l *link) Closed() bool { return l.conn.IsClosed() }
 
 // rtt is QUIC's own estimate, 0 if there is none.
@@ -53,6 +65,14 @@ type session struct {
 	watch  watched       // the watcher's
 	gone   atomic.Bool   // the watcher has given it up
 	told   told
+	handle uint64 // of the peer
+
+	spoke    bool     // has been heard; under Mesh.mu
+	before   *session // whose place it has taken though it may still be used
+	relay    relaySide
+	offered  bool // the peer knows that this node is a relay; write's
+	punching atomic.Bool
+	punched  chan []ma.Multiaddr // the peer's answer
 }
 
 func (s *session) poke() {
@@ -94,6 +114,12 @@ func (m *Mesh) connect(ctx context.Context, id catalog.NodeID) (*link, error) {
 	if conn.Stat().Direction != network.DirOutbound {
 		return nil, errDialedUs // whoever dials opens the control stream
 	}
+	return m.converse(ctx, p, conn)
+}
+
+// converse begins a session on a connection that this node has dialled, and returns
+// once the peer has spoken.
+func (m *Mesh) converse(ctx context.Context, p *listed, conn network.Conn) (*link, error) {
 	stream, err := conn.NewStream(ctx)
 	if err == nil {
 		_ = stream.SetWriteDeadline(time.Now().Add(m.cfg.Silence))
@@ -111,7 +137,7 @@ func (m *Mesh) connect(ctx context.Context, id catalog.NodeID) (*link, error) {
 	case err = <-ended:
 		return nil, err
 	case <-ctx.Done():
-		_ = s.link.Close()
+		_ = s.link.end()
 		return nil, fmt.Errorf("dial: the peer says nothing: %w", ctx.Err())
 	}
 }
@@ -123,15 +149,16 @@ func (m *Mesh) inUse(p *listed) bool {
 }
 
 func (m *Mesh) newSession(p *listed, stream network.Stream, dialed bool) *session {
-	return &session{m: m, peer: p, link: &link{conn: stream.Conn()}, stream: stream, dialed: dialed,
-		wake: make(chan struct{}, 1), up: make(chan struct{}), out: make(chan []byte, maxControl)}
+	conn := stream.Conn()
+	return &session{m: m, peer: p, link: &link{conn: conn, relayed: isCircuit(conn.RemoteMultiaddr())}, stream: stream, dialed: dialed,
+		handle: p.id.Handle(), wake: make(chan struct{}, 1), up: make(chan struct{}), out: make(chan []byte, maxControl), punched: make(chan []ma.Multiaddr, 1)}
 }
 
 // run speaks on the control stream until it fails.
 func (s *session) run(r *frameReader) error {
 	m, p := s.m, s.peer
 	if !m.adopt(s) {
-		_ = s.link.Close()
+		_ = s.link.end()
 		return errReplaced
 	}
 	ctx, cancel := context.WithCancel(m.ctx)
@@ -145,8 +172,15 @@ func (s *session) run(r *frameReader) error {
 		err = errGone
 	}
 	cancel()
-	if s.entry == nil || !m.pool.Drop(s.entry) {
-		_ = s.link.Close() // fails every stream on it at once
+	if s.link.lingers.Load() {
+		s.linger()
+	}
+	if s.entry != nil {
+		m.pool.Drop(s.entry)
+	}
+	_ = s.link.end() // fails every stream on it at once
+	if s.before != nil {
+		_ = s.before.link.end()
 	}
 	<-done
 	p.events.Lock()
@@ -157,21 +191,49 @@ func (s *session) run(r *frameReader) error {
 	return err
 }
 
-// adopt makes s the peer's session, or reports that the present one is better:
-// of two that cross, both sides keep the one dialled by the smaller identity; a
-// second one dialled by the same side means that the first is dead.
+// adopt makes s the peer's session, or reports that the present one is better: one
+// that is direct; of two that cross, both sides keep the one dialled by the smaller
+// identity; a second one dialled by the same side means that the first is dead. What
+// is open on a relayed connection ends there when a direct one takes its place.
 func (m *Mesh) adopt(s *session) bool {
 	m.mu.Lock()
 	old := m.sessions[s.peer.peer]
-	better := old == nil || old.dialed == s.dialed || s.dialed == (m.peer < s.peer.peer)
+	var better bool
+	switch {
+	case old == nil:
+		better = true
+	case old.link.relayed != s.link.relayed:
+		better = old.link.relayed
+	default:
+		better = old.dialed == s.dialed || s.dialed == (m.peer < s.peer.peer)
+	}
 	if better {
 		m.sessions[s.peer.peer] = s
 	}
+	straight := better && old != nil && old.link.relayed && !s.link.relayed && old.spoke
+	if straight {
+		s.before = old
+		old.link.lingers.Store(true)
+	}
 	m.mu.Unlock()
-	if better && old != nil {
-		_ = old.link.Close()
+	if better && old != nil && !straight {
+		_ = old.link.end()
 	}
 	return better
+}
+
+// linger lets a relayed connection, whose place a direct one has taken, last until
+// what has begun on it has ended. The other side may begin more for a moment.
+func (s *session) linger() {
+	for quiet := 0; quiet < lingerTicks; quiet++ {
+		s.link.kept.expire(time.Now().Add(2 * keepFor)) // nobody takes them again
+		if !sleep(s.link.ended(), time.Second) {
+			return
+		}
+		if len(s.link.conn.GetStreams()) > 1 { // beside the control stream
+			quiet = -1
+		}
+	}
 }
 
 // release ends s; down reports that with it the peer is gone, rather than
@@ -209,12 +271,16 @@ func (s *session) heard(info catalog.NodeInfo, rtt time.Duration) (err error) {
 		}
 		s.m.mu.Lock()
 		first := !s.peer.up
-		s.peer.up = true
+		s.peer.up, s.spoke = true, true
 		s.m.mu.Unlock()
 		if first {
 			s.m.observe.PeerUp(s.peer.id)
 		}
 		close(s.up)
+		s.m.startRelaying(s)
+		if s.link.relayed && s.dialed {
+			s.m.wg.Go(func() { s.m.straighten(s) })
+		}
 	}
 	s.m.observe.PeerRecord(info, rtt)
 	return nil
@@ -261,7 +327,7 @@ func (s *session) read(r *frameReader) error {
 // counts.
 func (s *session) took(k kind, payload []byte) error {
 	switch k {
-	case kindPing, kindAsk, kindVerdict:
+	case kindPing, kindAsk, kindVerdict, kindRelay, kindPunch:
 		if !s.m.admitted(s.peer) {
 			return nil
 		}
@@ -285,14 +351,14 @@ func (s *session) write(ctx context.Context) {
 		if due {
 			var err error
 			if frame, err = s.m.toTell(frame[:0], s); err != nil {
-				_ = s.link.Close()
+				_ = s.link.end()
 				return
 			}
 		}
 		if len(frame) > 0 {
 			_ = s.stream.SetWriteDeadline(time.Now().Add(s.m.cfg.Silence))
 			if _, err := s.stream.Write(frame); err != nil {
-				_ = s.link.Close() // ends read as well
+				_ = s.link.end() // ends read as well
 				return
 			}
 		}
@@ -313,4 +379,11 @@ func (m *Mesh) moveTowards(remote Coordinate, rtt time.Duration) {
 	m.mu.Lock()
 	m.coord = Update(m.coord, remote, rtt, rand.Float64)
 	m.mu.Unlock()
+}
+
+// sessionOf is the session in use with a peer, nil if there is none.
+func (m *Mesh) sessionOf(id peer.ID) *session {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.sessions[id]
 }

@@ -215,15 +215,12 @@ func resolve(ctx context.Context, a ma.Multiaddr) ([]ma.Multiaddr, error) {
 }
 
 // reachable are the addresses that others should know: what the operator says,
-// and those of the interfaces; of this machine alone only if there is no other.
+// those of the interfaces, of this machine alone only if there is no other, and the
+// ways through relays.
 func (m *Mesh) reachable() []ma.Multiaddr {
-	list, err := m.host.swarm.InterfaceListenAddresses()
-	if err != nil {
-		list = m.host.swarm.ListenAddresses()
-	}
 	addrs := append([]ma.Multiaddr(nil), m.announce...)
 	var local []ma.Multiaddr
-	for _, a := range list {
+	for _, a := range m.listening() {
 		switch {
 		case manet.IsIPLoopback(a):
 			local = append(local, a)
@@ -234,7 +231,8 @@ func (m *Mesh) reachable() []ma.Multiaddr {
 	if len(addrs) == 0 {
 		addrs = local
 	}
-	return addrs[:min(len(addrs), member.MaxAddrs)]
+	behind := m.behind()
+	return append(addrs[:min(len(addrs), member.MaxAddrs-len(behind))], behind...)
 }
 
 // name is what this node calls itself.

@@ -71,7 +71,7 @@ func (w *watcher) inquire(s *session, step time.Duration) {
 	if q.silent > 0 {
 		w.m.log.Debug("peer does not answer", "peer", s.peer.id, "neither", q.silent)
 		s.gone.Store(true)
-		w.m.wg.Go(func() { _ = s.link.Close() })
+		w.m.wg.Go(func() { _ = s.link.end() })
 	}
 	*q = inquiry{}
 }
@@ -154,6 +154,10 @@ func (s *session) controlled(k kind, payload []byte) error {
 		case w.told <- v:
 		default:
 		}
+	case kindRelay:
+		return s.m.offered(s, payload)
+	case kindPunch:
+		return s.punch(payload)
 	default:
 		return fmt.Errorf("%w: frame kind %d on a control stream", ErrProtocol, k)
 	}
