@@ -9,6 +9,8 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
+
+	"omx/node/catalog"
 )
 
 // Config of a Mesh. The zero value of a field means its default.
@@ -29,6 +31,9 @@ type Config struct {
 	// Announce are addresses of this node that others should know beside those of
 	// its interfaces, as where a router forwards a port.
 	Announce []string
+	// ServeLane serves the lanes that peers open, each on a goroutine of its own,
+	// until it returns; nil: none are taken. A lane is for bytes of any meaning.
+	ServeLane func(from catalog.NodeID, c net.Conn)
 	// Relay has this node pass packets on between members that cannot reach one
 	// another, at most 8 MiB a second for all together.
 	Relay bool

@@ -20,8 +20,8 @@
 //
 // # Wire format
 //
-// A stream starts with two bytes, tag ('C' control, 'R' request, 'M' membership)
-// and version. Then come frames, numbers big endian:
+// A stream starts with two bytes, tag ('C' control, 'R' request, 'M' membership,
+// 'L' lane) and version. What follows on a lane is not the mesh's business. Then come frames, numbers big endian:
 //
 //	length uint32 | kind uint8 | payload of that length
 //

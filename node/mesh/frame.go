@@ -14,6 +14,7 @@ const (
 	tagControl = 'C'
 	tagRequest = 'R'
 	tagMember  = 'M'
+	tagLane    = 'L' // bytes follow, whose meaning is not the mesh's
 	version    = 4
 
 	prefaceLen = 2
@@ -136,6 +137,9 @@ func (f *frameReader) next() (kind, []byte, error) {
 
 // idle says that nothing is left over from the frames that were read.
 func (f *frameReader) idle() bool { return f.pos == f.end }
+
+// rest is what has been read and not used.
+func (f *frameReader) rest() []byte { return f.buf[f.pos:f.end] }
 
 // began takes the first byte of the next frame, which somebody else has read.
 func (f *frameReader) began(first byte) {

@@ -89,6 +89,11 @@ const (
 	knocks          = 10 // rounds of packets to make a router let the other side in
 	knockEvery      = 100 * time.Millisecond
 
+	// Lanes. A machine that fetches opens at most eight, and twice that while it begins
+	// anew; each has buffers of some MiB.
+	maxPeerLanes = 16
+	maxLanes     = 64
+
 	// Strangers: a whole shop may join from behind one address at a time, and a
 	// wrong guess costs a second of anybody's time.
 	maxVisitors      = 16              // connections of nodes that are no members yet

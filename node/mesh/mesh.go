@@ -71,6 +71,7 @@ type Mesh struct {
 	ended    chan struct{} // has one entry after a session has ended
 	draining atomic.Bool
 	requests chan struct{} // one entry per request peers have open
+	lanes    chan struct{} // one entry per lane peers have open
 	ctx      context.Context
 	cancel   context.CancelFunc
 	wg       sync.WaitGroup
@@ -108,7 +109,7 @@ func New(cfg Config, observe Observer, handler Handler) (*Mesh, error) {
 	}
 	m := &Mesh{cfg: cfg, log: cfg.Log, id: id, peer: pid, observe: observe, handler: handler,
 		sessions: map[peer.ID]*session{}, coord: NewCoordinate(), ended: make(chan struct{}, 1),
-		record: catalog.NodeInfo{ID: id}, requests: make(chan struct{}, cfg.MaxRequests)}
+		record: catalog.NodeInfo{ID: id}, requests: make(chan struct{}, cfg.MaxRequests), lanes: make(chan struct{}, maxLanes)}
 	if m.members, err = openMembers(m, cfg.Dir, cfg.Key); err != nil {
 		return nil, err
 	}
@@ -338,6 +339,8 @@ func (m *Mesh) accept(s network.Stream) {
 		_ = m.newSession(p, s, false).run(r) // the observer has been told
 	case tag == tagRequest:
 		m.serveStream(p, s, r)
+	case tag == tagLane:
+		m.serveLane(p, s, r.rest())
 	case tag == tagMember && m.members != nil:
 		m.members.grant(s, r)
 	default:

@@ -25,6 +25,7 @@ type listed struct {
 	freed   chan struct{} // has one entry after a session has ended
 	events  sync.Mutex    // held while the observer is told of it, so that events come in order
 	serving atomic.Int32  // requests it has open here
+	lanes   atomic.Int32  // likewise
 
 	// cred is the best credential it has shown, nil if none that counts.
 	cred atomic.Pointer[member.Credential]
