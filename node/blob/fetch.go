@@ -147,16 +147,22 @@ func (d *download) ended() error {
 	return nil
 }
 
-// contentRange reads "bytes START-END/TOTAL"; END must be the last byte.
+// contentRange reads the Content-Range of all that was missing.
 func contentRange(s string) (start, total int64, ok bool) {
+	start, last, total, ok := spanOf(s)
+	return start, total, ok && last == total-1
+}
+
+// spanOf reads "bytes FIRST-LAST/TOTAL".
+func spanOf(s string) (first, last, total int64, ok bool) {
 	span, ok := strings.CutPrefix(s, "bytes ")
 	span, of, ok2 := strings.Cut(span, "/")
 	from, to, ok3 := strings.Cut(span, "-")
-	start, err1 := strconv.ParseInt(from, 10, 64)
-	end, err2 := strconv.ParseInt(to, 10, 64)
+	first, err1 := strconv.ParseInt(from, 10, 64)
+	last, err2 := strconv.ParseInt(to, 10, 64)
 	total, err3 := strconv.ParseInt(of, 10, 64)
 	ok = ok && ok2 && ok3 && err1 == nil && err2 == nil && err3 == nil
-	return start, total, ok && 0 <= start && start <= end && end == total-1
+	return first, last, total, ok && 0 <= first && first <= last && last < total
 }
 
 // final tells whether a request that failed will fail again.

@@ -46,6 +46,15 @@ const (
 	maxETag       = 256     // bytes; a longer one is as good as none
 	maxState      = 4 << 10 // bytes of what is noted of a download
 
+	// Lanes: pieces so large that a round trip between two is little, so small that
+	// those that wait for their turn, one for each lane and one more, are some MiB.
+	pieceSize    = 2 << 20
+	defaultLanes = 8
+	laneStall    = 5 * time.Second // without a byte; a burst of losses may hold one back for 2
+	widenEvery   = time.Second
+	widenVain    = 3       // lanes in a row that brought nothing
+	maxLaneError = 4 << 10 // bytes of an answer that is no piece
+
 	maxTree     = 4 << 20          // bytes of a repository's list of files: 1000 entries of 300
 	maxHubWord  = 128              // bytes: the hub allows 96 for a repository
 	treeTimeout = 30 * time.Second // for a list of files

@@ -5,4 +5,6 @@ package virtual
 const (
 	seeds = 100 // are played unless OMX_SEEDS says how many
 	many  = 200 // nodes at once
+
+	raceEnabled = false
 )

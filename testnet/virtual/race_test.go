@@ -6,4 +6,6 @@ package virtual
 const (
 	seeds = 20
 	many  = 50
+
+	raceEnabled = true
 )
