@@ -43,20 +43,31 @@ func (n *Node) UnloadModel(ctx context.Context, m catalog.ModelID) error {
 	return manageError(ctx, local.Unload(m))
 }
 
-// PullModel fetches a model into the store, and serves it.
+// PullModel fetches a model into the store, and serves it: from a source, without one
+// from other nodes that have it, else from where its name says.
 func (n *Node) PullModel(ctx context.Context, m catalog.ModelID, source, digest string, progress func(api.Progress)) error {
 	if err := n.storable(m); err != nil {
 		return err
+	}
+	var want blob.Digest
+	if digest != "" {
+		var err error
+		if want, err = blob.ParseDigest(digest); err != nil {
+			return manageError(ctx, err)
+		}
+	}
+	if source == "" {
+		if d, nodes := n.holdersOf(m, want); len(nodes) > 0 {
+			return n.pullFromPeers(ctx, m, d, nodes, progress)
+		}
 	}
 	source = cmp.Or(source, m.String())
 	src, err := blob.Find(ctx, nil, source)
 	if err != nil {
 		return manageError(ctx, fmt.Errorf("%w; name a URL of a .gguf file, or hf.co/OWNER/REPO:FILE", err))
 	}
-	if digest != "" {
-		if src.Want, err = blob.ParseDigest(digest); err != nil {
-			return manageError(ctx, err)
-		}
+	if !want.IsZero() {
+		src.Want = want
 	}
 	tell := func(done, total int64) {
 		progress(api.Progress{Status: "downloading", Digest: digest, Done: done, Total: max(total, 0)})
@@ -214,7 +225,10 @@ func (n *Node) manages() (*engine.Local, error) {
 }
 
 // configured tells whether the node was started with a model of that name.
-func (n *Node) configured(m catalog.ModelID) bool { return n.fixed[m] }
+func (n *Node) configured(m catalog.ModelID) bool {
+	_, ok := n.fixed[m]
+	return ok
+}
 
 // storable refuses names that a stored model cannot have.
 func (n *Node) storable(m catalog.ModelID) error {

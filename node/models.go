@@ -30,9 +30,9 @@ func (n *Node) openEngine() (err error) {
 	if err != nil {
 		return err
 	}
-	n.fixed = map[catalog.ModelID]bool{}
+	n.fixed = map[catalog.ModelID]string{}
 	for _, m := range models {
-		n.fixed[m.ID] = true
+		n.fixed[m.ID] = m.Path
 	}
 	exe := n.cfg.Exe
 	if exe == "" {

@@ -54,7 +54,8 @@ type Node struct {
 	engine   engine.Engine
 	local    *engine.Local // of engine, which runs models on this machine; nil if there is none
 	blobs    *blob.Store
-	fixed    map[catalog.ModelID]bool // models that the node was started with
+	lanes    *laneServer                // nil: the node has no files of models
+	fixed    map[catalog.ModelID]string // files of models that the node was started with
 	stored   atomic.Pointer[stored]
 	syncing  sync.Mutex // of stored
 	mesh     *mesh.Mesh
@@ -106,6 +107,10 @@ func (n *Node) open() (err error) {
 	}
 	m := mesh.Config{KeyFile: filepath.Join(n.cfg.Data, KeyFile), Listen: []string{n.cfg.Mesh}, Peers: n.cfg.Peers,
 		Dir: filepath.Join(n.cfg.Data, MeshFolder), Announce: n.cfg.Announce, Relay: n.cfg.Relay, MDNS: !n.cfg.NoMDNS, Silence: n.cfg.PeerTimeout, ListenUDP: n.cfg.listenUDP, Log: n.log}
+	if n.cfg.Engine == nil {
+		n.lanes = newLaneServer(n)
+		m.ServeLane = n.lanes.serve
+	}
 	if n.cfg.Lab != nil {
 		m.ListenUDP, m.SourceIP, m.Key = n.cfg.Lab.ListenUDP, n.cfg.Lab.SourceIP, n.cfg.Lab.Key
 	} else if n.monitor, err = monitor.New(monitor.Config{Dir: n.cfg.Data}); err != nil {
@@ -176,6 +181,9 @@ func (n *Node) Start(ctx context.Context) error {
 			return err
 		}
 	}
+	if n.lanes != nil {
+		n.wg.Go(n.lanes.run)
+	}
 	n.syncModels()
 	if n.monitor != nil {
 		n.monitor.Full()
@@ -240,6 +248,9 @@ func (n *Node) close() error {
 		<-drained
 	}
 	n.cancel()
+	if n.lanes != nil {
+		step("lanes", n.lanes.stop())
+	}
 	n.wg.Wait()
 	if n.mesh != nil {
 		step("mesh", n.mesh.Close())

@@ -17,7 +17,7 @@ import (
 type modelsCmd struct {
 	List   modelsListCmd   `cmd:"" default:"withargs" help:"List the models of the mesh and who holds them (the default)."`
 	Show   modelsShowCmd   `cmd:"" help:"Show all that a node knows of a model."`
-	Pull   modelsPullCmd   `cmd:"" help:"Fetch a model into a node's store."`
+	Pull   modelsPullCmd   `cmd:"" help:"Fetch a model into a node's store: from other nodes that hold it, or from elsewhere."`
 	Import modelsImportCmd `cmd:"" help:"Take a model file of this machine into its node's store."`
 	Rm     modelsRmCmd     `cmd:"" help:"Remove a stored model."`
 	Cp     modelsCpCmd     `cmd:"" help:"Give a stored model another name."`
@@ -143,8 +143,8 @@ func tokens(n int) string {
 
 type modelsPullCmd struct {
 	target
-	Model  string `arg:"" help:"Name of the model at the node; hf.co/OWNER/REPO:FILE is its own source."`
-	From   string `help:"URL of a .gguf file, or hf.co/OWNER/REPO:FILE." placeholder:"URL"`
+	Model  string `arg:"" help:"Name of the model, as others hold it; hf.co/OWNER/REPO:FILE is its own source."`
+	From   string `help:"URL of a .gguf file, or hf.co/OWNER/REPO:FILE (default: other nodes, then what the name says)." placeholder:"URL"`
 	SHA256 string `name:"sha256" help:"Digest that the file must have." placeholder:"HEX"`
 	JSON   bool   `help:"Print the progress as JSON, a line each."`
 }
