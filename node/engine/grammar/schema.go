@@ -11,22 +11,12 @@ import (
 	"strings"
 )
 
-// Bounds on a schema and on what comes of it.
-const (
-	maxSchema     = 256 << 10 // bytes
-	maxDepth      = 32        // schemas within one another, references followed
-	maxGrammar    = 256 << 10 // bytes
-	maxProperties = 256       // of one object
-	maxChoices    = 256       // of one enum or anyOf
-	maxRepeat     = 1024      // minItems and such: each costs the engine a rule
-)
-
 // FromSchema is the grammar of a JSON schema's values. Properties come in the
 // schema's order. Supported are type, properties, required, additionalProperties
-// true or false or, without properties, a schema, items, enum, const, anyOf, oneOf, minItems, maxItems, minLength,
-// maxLength, the limits of integers, $ref to #/$defs or #/definitions, without
-// circles; what only describes is passed over. An error names what is not
-// supported.
+// true or false or, without properties, a schema, items, enum, const,
+// anyOf, oneOf, minItems, maxItems, minLength, maxLength, minimum, maximum,
+// exclusiveMinimum, exclusiveMaximum, multipleOf of a power of ten, $ref to #/$defs or #/definitions, without circles;
+// what only describes is passed over. An error names what is not supported.
 func FromSchema(schema []byte) (string, error) {
 	var b Builder
 	body, err := b.Schema(schema)
@@ -110,22 +100,11 @@ func decode(b []byte) (*object, error) {
 // describes are keywords that do not change which values are allowed.
 var describes = []string{"title", "description", "$schema", "$id", "$comment", "default", "examples", "example", "deprecated", "readOnly", "writeOnly", "$defs", "definitions", "format", "strict"}
 
-type writer struct {
-	root  *object
-	out   strings.Builder // further rules
-	count int
-}
-
-// rule writes a rule of its own and returns its name.
-func (w *writer) rule(body string) (string, error) {
-	w.count++
-	name := fmt.Sprintf("r%d", w.count)
-	if w.out.Len()+len(body) > maxGrammar {
-		return "", fmt.Errorf("its grammar would be longer than %d bytes; make the schema simpler", maxGrammar)
-	}
-	fmt.Fprintf(&w.out, "%s ::= %s\n", name, body)
-	return name, nil
-}
+// Keywords that limit the values of a type.
+var (
+	ofStrings = []string{"minLength", "maxLength"}
+	ofTypes   = slices.Concat([]string{"properties", "required", "additionalProperties", "propertyNames", "items", "minItems", "maxItems", "multipleOf"}, limits, ofStrings)
+)
 
 // value is the grammar of a schema that stands in raw form.
 func (w *writer) value(b json.RawMessage, depth int) (string, error) {
@@ -157,7 +136,7 @@ func (w *writer) schema(o *object, depth int) (string, error) {
 		{"enum", w.enum, []string{"type"}},
 		{"anyOf", w.choice, nil},
 		{"oneOf", w.choice, nil},
-		{"type", w.typed, append([]string{"properties", "required", "additionalProperties", "propertyNames", "items", "minItems", "maxItems", "minLength", "maxLength"}, limits...)},
+		{"type", w.typed, ofTypes},
 		{"properties", func(o *object, _ json.RawMessage, d int) (string, error) { return w.object(o, d) }, []string{"required", "additionalProperties"}},
 	} {
 		v, ok := o.values[kind.key]
@@ -172,7 +151,10 @@ func (w *writer) schema(o *object, depth int) (string, error) {
 		return kind.write(o, v, depth)
 	}
 	for _, name := range o.names {
-		if !slices.Contains(describes, name) {
+		switch {
+		case slices.Contains(ofTypes, name):
+			return "", fmt.Errorf("%.60q has no type beside it; add \"type\"", name)
+		case !slices.Contains(describes, name):
 			return "", fmt.Errorf("%.60q is not supported; leave it out", name)
 		}
 	}
@@ -266,43 +248,40 @@ func (w *writer) ofType(name string, o *object, depth int) (string, error) {
 	case "array":
 		return w.array(o, depth)
 	case "string":
-		return w.repeat(o, "minLength", "maxLength", func(least, most string) (string, error) {
-			if least == "0" && most == "" {
-				return "string", nil
-			}
-			return w.rule(fmt.Sprintf(`"\"" char{%s,%s} "\""`, least, most))
-		})
-	case "integer":
-		return w.integer(o)
-	case "number":
-		if limited(o) {
-			return "", errors.New("minimum and maximum of a number are not supported; leave them out, or use type integer")
+		least, most, err := counts(o, "minLength", "maxLength")
+		switch {
+		case err != nil:
+			return "", err
+		case least == 0 && most < 0:
+			return "string", nil
 		}
-		return name, nil
+		return w.rule(`"\"" char` + times(least, most) + ` "\""`)
+	case "number", "integer":
+		return w.number(name, o)
 	case "boolean", "null":
 		return name, nil
 	}
 	return "", fmt.Errorf("type %.60q is none; there are object, array, string, number, integer, boolean and null", name)
 }
 
-// repeat reads how often something may come.
-func (w *writer) repeat(o *object, min, max string, write func(least, most string) (string, error)) (string, error) {
-	least, most := "0", ""
-	for key, to := range map[string]*string{min: &least, max: &most} {
+// counts reads how often something may come; most is -1 where nothing bounds it.
+func counts(o *object, min, max string) (least, most int, err error) {
+	least, most = 0, -1
+	for key, to := range map[string]*int{min: &least, max: &most} {
 		b, ok := o.values[key]
 		if !ok {
 			continue
 		}
 		n, err := strconv.ParseUint(string(bytes.TrimSpace(b)), 10, 32)
 		if err != nil || n > maxRepeat {
-			return "", fmt.Errorf("%s must be a whole number up to %d", key, maxRepeat)
+			return 0, 0, fmt.Errorf("%s must be a whole number up to %d", key, maxRepeat)
 		}
-		*to = strconv.FormatUint(n, 10)
+		*to = int(n)
 	}
-	if l, m := len(least), len(most); m > 0 && (l > m || l == m && least > most) {
-		return "", fmt.Errorf("%s is more than %s", min, max)
+	if most >= 0 && least > most {
+		return 0, 0, fmt.Errorf("%s is more than %s", min, max)
 	}
-	return write(least, most)
+	return least, most, nil
 }
 
 func (w *writer) array(o *object, depth int) (string, error) {
@@ -313,118 +292,16 @@ func (w *writer) array(o *object, depth int) (string, error) {
 			return "", err
 		}
 	}
-	return w.repeat(o, "minItems", "maxItems", func(least, most string) (string, error) {
-		if most == "0" {
-			return `("[" ws "]")`, nil
-		}
-		less := func(n string) string {
-			v, err := strconv.Atoi(n)
-			if err != nil {
-				return "" // no bound
-			}
-			return strconv.Itoa(max(v-1, 0))
-		}
-		items := fmt.Sprintf(`%s ("," ws %s){%s,%s}`, item, item, less(least), less(most))
-		if least == "0" {
-			items = "(" + items + ")?"
-		}
-		return w.rule(`"[" ws ` + items + ` ws "]"`)
-	})
-}
-
-// object writes properties in their order. Those that are not required may be
-// left out; so that a comma stands only between two, each tail of the list is a
-// rule that knows whether something came before.
-// dictionary is an object whose names are not known: what it may hold is the schema of
-// additionalProperties.
-func (w *writer) dictionary(o *object, depth int) (string, error) {
-	if names, ok := o.values["propertyNames"]; ok {
-		if n, err := decode(names); err != nil || len(n.names) > 1 || len(n.names) == 1 && string(n.values["type"]) != `"string"` {
-			return "", errors.New("propertyNames is not supported but for any string; leave it out")
-		}
+	least, most, err := counts(o, "minItems", "maxItems")
+	switch {
+	case err != nil:
+		return "", err
+	case most == 0:
+		return `("[" ws "]")`, nil
 	}
-	switch held := o.values["additionalProperties"]; string(held) {
-	case "", "true":
-		return "object", nil
-	case "false":
-		return `("{" ws "}")`, nil
-	default:
-		v, err := w.value(held, depth+1)
-		if err != nil {
-			return "", fmt.Errorf("additionalProperties: %w", err)
-		}
-		return w.rule(`"{" ws (string ":" ws ` + v + ` ("," ws string ":" ws ` + v + `)*)? ws "}"`)
+	items := item + ` ("," ws ` + item + `)` + times(max(least-1, 0), max(most-1, -1))
+	if least == 0 {
+		items = "(" + items + ")?"
 	}
-}
-
-func (w *writer) object(o *object, depth int) (string, error) {
-	props, err := decode(o.values["properties"])
-	if err != nil || len(props.names) > maxProperties {
-		return "", fmt.Errorf("properties must be an object of at most %d", maxProperties)
-	}
-	var required []string
-	if b, ok := o.values["required"]; ok && json.Unmarshal(b, &required) != nil {
-		return "", errors.New("required must be a list of names")
-	}
-	for _, r := range required {
-		if _, ok := props.values[r]; !ok {
-			return "", fmt.Errorf("required: %.60q is not among the properties", r)
-		}
-	}
-	if b := string(o.values["additionalProperties"]); b != "" && b != "false" && b != "true" {
-		return "", errors.New("additionalProperties of a schema beside properties is not supported; use true or false")
-	}
-	first, rest := "", "" // what may follow when nothing has come yet, and when something has
-	for _, name := range slices.Backward(props.names) {
-		v, err := w.value(props.values[name], depth+1)
-		if err != nil {
-			return "", fmt.Errorf("%.60s: %w", name, err)
-		}
-		key, err := json.Marshal(name)
-		if err != nil {
-			return "", err
-		}
-		pair := literal(string(key)) + ` ":" ws ` + v
-		begin, follow := pair+" "+rest, `"," ws `+pair+" "+rest
-		if !slices.Contains(required, name) {
-			begin, follow = orNot(begin, first), orNot(follow, rest)
-		}
-		if first, err = w.rule(begin); err != nil {
-			return "", err
-		}
-		if rest, err = w.rule(follow); err != nil {
-			return "", err
-		}
-	}
-	return w.rule(`"{" ws ` + first + ` ws "}"`)
-}
-
-// orNot allows something or what comes without it. Nothing is not written after
-// the bar: there llama.cpp reads on in the next line.
-func orNot(something, without string) string {
-	if without == "" {
-		return "(" + something + ")?"
-	}
-	return something + " | " + without
-}
-
-// literal is a text between quotes.
-func literal(s string) string {
-	var b strings.Builder
-	b.WriteByte('"')
-	for _, r := range s {
-		switch {
-		case r == '"' || r == '\\':
-			b.WriteByte('\\')
-			b.WriteRune(r)
-		case r == '\n':
-			b.WriteString(`\n`)
-		case r < ' ' || r == 0x7f:
-			fmt.Fprintf(&b, `\x%02x`, r)
-		default:
-			b.WriteRune(r)
-		}
-	}
-	b.WriteByte('"')
-	return b.String()
+	return w.rule(`"[" ws ` + items + ` ws "]"`)
 }

@@ -22,6 +22,7 @@ func TestFromSchema(t *testing.T) {
 		"may be left":  {`{"properties":{"a":{"type":"string"}}}`, `r1 ::= ("\"a\"" ":" ws string )?` + "\n"},
 		"nothing":      {`{"type":"object","additionalProperties":false}`, `root ::= ("{" ws "}")` + "\n"},
 		"names":        {`{"type":"object","propertyNames":{"type":"string"},"additionalProperties":{"type":"number"}}`, `r1 ::= "{" ws (string ":" ws number ("," ws string ":" ws number)*)? ws "}"` + "\n"},
+		"number":       {`{"type":"number","minimum":-1,"exclusiveMaximum":2.5}`, `r1 ::= "-" (`},
 		"reference":    {`{"$ref":"#/$defs/t","$defs":{"t":{"type":"boolean"}}}`, "root ::= boolean\n"},
 	} {
 		got, err := FromSchema([]byte(c.schema))
@@ -39,20 +40,27 @@ func TestRefused(t *testing.T) {
 		`{"type":"text"}`: "type \"text\" is none", `{"type":7}`: "type must be a name",
 		`{"pattern":"a*"}`:                                        `"pattern" is not supported`,
 		`{"type":"string","pattern":"a*"}`:                        `"pattern" beside "type" is not supported`,
-		`{"type":"number","minimum":3}`:                           "of a number are not supported",
-		`{"type":["integer","number"],"maximum":3}`:               "of a number are not supported",
+		`{"type":"object","propertyNames":{"pattern":"x"}}`:       "propertyNames is not supported",
 		`{"type":"integer","minimum":"3"}`:                        "minimum must be a number",
 		`{"type":"integer","maximum":null}`:                       "maximum must be a number",
+		`{"type":"integer","exclusiveMaximum":true}`:              "exclusiveMaximum must be a number",
+		`{"type":"integer","minimum":1e401}`:                      "minimum has an exponent over 400",
 		`{"type":"integer","minimum":3,"exclusiveMaximum":3}`:     "no integer is between",
 		`{"type":"integer","minimum":1e300}`:                      "no integer is between",
-		`{"minimum":3}`:                                           `"minimum" is not supported`,
+		`{"type":"number","minimum":1e300}`:                       "no number is between",
+		`{"type":"number","minimum":3,"exclusiveMaximum":3}`:      "no number is between",
+		`{"type":["integer","number"],"minimum":2,"maximum":1}`:   "no integer is between",
+		`{"type":"integer","multipleOf":5}`:                       "multipleOf of integers is not supported",
+		`{"type":"integer","multipleOf":0}`:                       "multipleOf of integers is not supported",
+		`{"type":"number","multipleOf":0.5}`:                      "but for 1, 0.1, 0.01",
+		`{"type":"number","multipleOf":[]}`:                       "multipleOf must be a number",
+		`{"minimum":3}`:                                           `"minimum" has no type beside it`,
 		`{"$ref":"https://x/y"}`:                                  "refer to #/$defs/NAME",
 		`{"$ref":"#/$defs/t"}`:                                    "there is no $defs",
 		`{"$ref":"#/$defs/t","$defs":{}}`:                         "is not there",
 		`{"$ref":"#/$defs/t","$defs":{"t":{"$ref":"#/$defs/t"}}}`: "in a circle",
 		`{"properties":{"a":{}},"required":["b"]}`:                "not among the properties",
 		`{"properties":{"a":{}},"additionalProperties":{}}`:       "use true or false",
-		`{"type":"object","propertyNames":{"pattern":"x"}}`:       "propertyNames is not supported",
 		`{"type":"object","additionalProperties":{"type":"x"}}`:   "additionalProperties: type",
 		`{"properties":{"a":{"type":"x"}}}`:                       "a: type",
 		`{"type":"array","minItems":3,"maxItems":2}`:              "minItems is more than maxItems",
@@ -67,6 +75,10 @@ func TestRefused(t *testing.T) {
 		if got, err := FromSchema([]byte(schema)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.80s: %v, want %q\n%.300s", schema, err, want, got)
 		}
+	}
+	long := `{"type":"integer","minimum":1` + strings.Repeat("0", maxFigure) + `}`
+	if _, err := FromSchema([]byte(long)); err == nil || !strings.Contains(err.Error(), "more than 400 characters") {
+		t.Errorf("a long figure: %v", err)
 	}
 	// References that multiply.
 	var b strings.Builder
@@ -84,7 +96,7 @@ func TestRefused(t *testing.T) {
 // Every rule that is used is there, and nothing panics or grows without bound.
 func FuzzFromSchema(f *testing.F) {
 	for _, s := range []string{`{"type":"object","properties":{"a":{"type":["string","null"]},"b":{"enum":[1,"x"]}},"required":["a"]}`,
-		`{"type":"integer","minimum":-12,"exclusiveMaximum":3407}`,
+		`{"type":"integer","minimum":-12,"exclusiveMaximum":3407}`, `{"type":"number","minimum":-0.25e2,"multipleOf":0.01}`,
 		`{"anyOf":[{"const":{"a":[1]}},{"type":"array","items":{"$ref":"#/$defs/n"},"minItems":1}],"$defs":{"n":{"type":"integer"}}}`} {
 		f.Add([]byte(s))
 	}
