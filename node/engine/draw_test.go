@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"omx/node/engine/grammar"
 )
@@ -41,6 +43,84 @@ func TestAnswersMeetTheGrammar(t *testing.T) {
 	p.Grammar, p.MaxTokens = grammar.JSON(), 400
 	if text, u, err := answer(l, p); err != nil || !strings.HasPrefix(text, "{") || u.Finish == FinishStop && !json.Valid([]byte(text)) {
 		t.Errorf("%q, %+v, %v", text, u, err)
+	}
+}
+
+// So do numbers within limits, and strings of a pattern or a format.
+func TestAnswersKeepLimits(t *testing.T) {
+	l := newLocal(t, nil)
+	g, err := grammar.FromSchema([]byte(`{"type":"object","required":["age","share","code","day","price"],"additionalProperties":false,"properties":{
+		"age":{"type":"integer","minimum":18,"maximum":120},"share":{"type":"number","exclusiveMinimum":0,"exclusiveMaximum":1},
+		"code":{"type":"string","pattern":"^[A-Z]{2}-\\d{3} \"[^a]\"$"},"day":{"type":"string","format":"date"},
+		"price":{"type":"number","minimum":-5.25,"maximum":1000,"multipleOf":0.01}}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	code := regexp.MustCompile(`^[A-Z]{2}-\d{3} "[^a]"$`)
+	for seed := range uint32(6) {
+		p := ask(l, "What is a river?")
+		p.Grammar, p.Temperature, p.Seed, p.MaxTokens = g, float32(seed)/2, seed+1, 400
+		text, u, err := answer(l, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got struct {
+			Age          int
+			Share, Price json.Number
+			Code, Day    string
+		}
+		if err := json.Unmarshal([]byte(text), &got); err != nil {
+			t.Fatalf("seed %d: %v: %s (%+v)", seed, err, text, u)
+		}
+		share, _ := got.Share.Float64()
+		price, _ := got.Price.Float64()
+		_, cents, _ := strings.Cut(got.Price.String(), ".")
+		_, noDay := time.Parse(time.DateOnly, got.Day)
+		if got.Age < 18 || got.Age > 120 || share <= 0 || share >= 1 || price < -5.25 || price > 1000 || len(cents) > 2 || !code.MatchString(got.Code) || noDay != nil {
+			t.Errorf("seed %d: %s", seed, text)
+		}
+	}
+}
+
+// llama.cpp reads the grammars as they are meant: it goes on with what a schema
+// allows, and with nothing else.
+func TestGrammarsAreReadAlike(t *testing.T) {
+	l := newLocal(t, nil)
+	for schema, c := range map[string]struct{ allowed, refused []string }{
+		`{"type":"integer","minimum":-120,"maximum":9223372036854775807}`: {[]string{"-120", "-7", "0", "9223372036854775807"}, []string{"-121", "-0", "00", "9223372036854775808"}},
+		`{"type":"number","minimum":-2.5,"exclusiveMaximum":1000}`:        {[]string{"-2.5", "-2.50", "999.99", "0.125"}, []string{"-2.51", "1000", "999.9e", "01"}},
+		`{"type":"string","pattern":"^[^a]\\s(?:x{2,}|\"+)$"}`:            {[]string{`"é\txx"`, `"\u0001 \"\""`, `"😀\u000bxx"`, `"\\ xxx"`}, []string{`"a`, `"é x"`, `"é\u000c`, `"\u0041`}},
+		`{"type":"string","pattern":"b\\d"}`:                              {[]string{`"xb1y"`, `"b\nbb2"`, `"😀b\u0000b3"`}, []string{`"b"`, `"b\n1"`, `"😀"`}},
+		`{"type":"string","pattern":"^.{1,1000}$","minLength":3}`:         {[]string{`"éab"`, `"` + strings.Repeat("a ", 500) + `"`}, []string{`"ab"`, `"` + strings.Repeat("a ", 501)}},
+		`{"type":"string","format":"email","maxLength":20}`:               {[]string{`"a.b@c-d.ef"`}, []string{`"a.@`, `"@`, `"abcdefghijklmnop@c.de1`}},
+		`{"type":"string","format":"date-time"}`:                          {[]string{`"2024-02-29T10:00:00.5+01:00"`}, []string{`"2023-02-29`, `"2024-02-29 `}},
+		`{"type":"string","format":"ipv6"}`:                               {[]string{`"fe80::1"`, `"::"`, `"1:2:3:4:5:6:7:8"`}, []string{`"1::2::`, `"1:2:3:4:5:6:7:8:`}},
+		`{"type":"string","format":"ipv4"}`:                               {[]string{`"192.168.0.255"`}, []string{`"192.168.0.256`}},
+		`{"type":"string","format":"uuid"}`:                               {[]string{`"f81d4fae-7dec-11d0-a765-00a0c91e6bf6"`}, []string{`"f81d4fag`}},
+		`{"type":"string","format":"duration"}`:                           {[]string{`"P1Y2M3DT4H"`}, []string{`"P"`, `"PT"`}},
+		`{"type":"string","format":"hostname"}`:                           {[]string{`"a-b.c"`}, []string{`"a-.`}},
+		`{"type":"string","format":"time"}`:                               {[]string{`"23:59:59Z"`}, []string{`"24`}},
+	} {
+		g, err := grammar.FromSchema([]byte(schema))
+		if err != nil {
+			t.Fatal(err)
+		}
+		begin := func(text string) (string, error) {
+			p := ask(l, "Hello")
+			p.Grammar, p.Begun, p.MaxTokens = g, &Begun{Text: text, Tokens: 1}, 1
+			more, _, err := answer(l, p)
+			return more, err
+		}
+		for _, s := range c.allowed {
+			if _, err := begin(s); err != nil {
+				t.Errorf("%s: %s: %v", schema, s, err)
+			}
+		}
+		for _, s := range c.refused {
+			if more, err := begin(s); !errors.Is(err, ErrCannot) || more != "" {
+				t.Errorf("%s: %s is gone on with: %q, %v", schema, s, more, err)
+			}
+		}
 	}
 }
 

@@ -172,16 +172,16 @@ func TestGrammarRefused(t *testing.T) {
 	tool := func(s string) []Tool {
 		return []Tool{{json.RawMessage(`{"type":"function","function":{"name":"f",` + s + `}}`)}}
 	}
-	pattern := `"parameters":{"type":"object","properties":{"a":{"type":"string","pattern":"x"}}}`
+	pattern := `"parameters":{"type":"object","properties":{"a":{"type":"string","pattern":"x(?!y)"}}}`
 	for want, c := range map[string]struct {
 		tools []Tool
 		name  string
 	}{
-		"there is none":           {},
-		`"g" is to be called`:     {[]Tool{weather}, "g"},
-		"no schema of an object":  {tool(`"parameters":{"type":"string"}`), ""},
-		`"pattern" beside "type"`: {tool(pattern + `,"strict":true`), ""},
-		"tools[0]: tool is no":    {[]Tool{{}}, ""},
+		"there is none":             {},
+		`"g" is to be called`:       {[]Tool{weather}, "g"},
+		"no schema of an object":    {tool(`"parameters":{"type":"string"}`), ""},
+		"a: pattern: looking ahead": {tool(pattern + `,"strict":true`), ""},
+		"tools[0]: tool is no":      {[]Tool{{}}, ""},
 	} {
 		if _, err := Grammar(c.tools, Choice{Name: c.name}, false); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)

@@ -9,6 +9,16 @@ const (
 	maxChoices    = 256       // of one enum or anyOf
 	maxRepeat     = 1024      // minItems and such: each costs the engine a rule
 
+	// Bounds on a pattern. Its length also bounds the work that its classes make.
+	maxPattern = 1024 // characters
+	maxGroups  = 64   // within one another
+	maxCount   = 1024 // of one {m,n}, as maxRepeat
+	maxSize    = 8192 // nodes of its tree, once counts are written out
+	maxStates  = 2048 // of its automaton; each is up to one rule of the grammar
+	// maxSteps is over all patterns of a grammar: instructions looked at while automata
+	// are made. A usual pattern takes 10,000 at most; so many take tens of milliseconds.
+	maxSteps = 1 << 18
+
 	// Bounds on the figures that limit numbers.
 	maxFigure   = 400 // characters of one
 	maxExponent = 400 // above what any float64 has

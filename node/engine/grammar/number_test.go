@@ -222,9 +222,11 @@ func FuzzLimits(f *testing.F) {
 		kind := map[bool]string{true: "integer", false: "number"}[whole]
 		limit := map[string]string{"minimum": least, "maximum": most, "exclusiveMinimum": above}
 		plain := regexp.MustCompile(`^-?(0|[1-9]\d{0,30})(\.\d{1,30})?$`)
-		if _, err := FromSchema(limitsOf(kind, limit)); err != nil {
+		g, err := FromSchema(limitsOf(kind, limit))
+		if err != nil {
 			return
 		}
+		readGBNF(t, g)
 		if plain.MatchString(least) && plain.MatchString(most) && plain.MatchString(above) && plain.MatchString(text) {
 			check(t, matcher(t, string(limitsOf(kind, limit))), kind, limit, text)
 		}

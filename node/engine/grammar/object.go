@@ -7,26 +7,42 @@ import (
 	"slices"
 )
 
-// dictionary is an object whose names are not known: what it may hold is the schema of
-// additionalProperties.
+// dictionary is an object whose names are not known: what they and their values may
+// be is what propertyNames and additionalProperties say.
 func (w *writer) dictionary(o *object, depth int) (string, error) {
-	if names, ok := o.values["propertyNames"]; ok {
-		if n, err := decode(names); err != nil || len(n.names) > 1 || len(n.names) == 1 && string(n.values["type"]) != `"string"` {
-			return "", errors.New("propertyNames is not supported but for any string; leave it out")
+	name, value := "string", "value"
+	if b, ok := o.values["propertyNames"]; ok {
+		names, err := decode(b)
+		if err != nil {
+			return "", errors.New("propertyNames must be a schema")
+		}
+		if kind, ok := names.values["type"]; ok && string(kind) != `"string"` {
+			return "", errors.New("propertyNames must be of type string")
+		}
+		for _, key := range names.names {
+			if key != "type" && !slices.Contains(ofStrings, key) && !slices.Contains(describes, key) {
+				return "", fmt.Errorf("propertyNames: %.60q is not supported; leave it out", key)
+			}
+		}
+		if name, err = w.text(names); err != nil {
+			return "", fmt.Errorf("propertyNames: %w", err)
 		}
 	}
 	switch held := o.values["additionalProperties"]; string(held) {
 	case "", "true":
-		return "object", nil
+		if name == "string" {
+			return "object", nil
+		}
 	case "false":
 		return `("{" ws "}")`, nil
 	default:
-		v, err := w.value(held, depth+1)
-		if err != nil {
+		var err error
+		if value, err = w.value(held, depth+1); err != nil {
 			return "", fmt.Errorf("additionalProperties: %w", err)
 		}
-		return w.rule(`"{" ws (string ":" ws ` + v + ` ("," ws string ":" ws ` + v + `)*)? ws "}"`)
 	}
+	pair := name + ` ":" ws ` + value
+	return w.rule(`"{" ws (` + pair + ` ("," ws ` + pair + `)*)? ws "}"`)
 }
 
 // object writes properties in their order. Those that are not required may be

@@ -13,9 +13,10 @@ import (
 
 // FromSchema is the grammar of a JSON schema's values. Properties come in the
 // schema's order. Supported are type, properties, required, additionalProperties
-// true or false or, without properties, a schema, items, enum, const,
-// anyOf, oneOf, minItems, maxItems, minLength, maxLength, minimum, maximum,
-// exclusiveMinimum, exclusiveMaximum, multipleOf of a power of ten, $ref to #/$defs or #/definitions, without circles;
+// true or false or, without properties, a schema, propertyNames, items, enum, const,
+// anyOf, oneOf, minItems, maxItems, minLength, maxLength, pattern (parse says which),
+// format (formats lists which), minimum, maximum, exclusiveMinimum, exclusiveMaximum,
+// multipleOf of a power of ten, $ref to #/$defs or #/definitions, without circles;
 // what only describes is passed over. An error names what is not supported.
 func FromSchema(schema []byte) (string, error) {
 	var b Builder
@@ -29,7 +30,8 @@ func FromSchema(schema []byte) (string, error) {
 // Builder puts several schemas into one grammar.
 type Builder struct{ w writer }
 
-// Schema is an expression for a schema's values.
+// Schema is an expression for a schema's values. After an error others can still be
+// put in.
 func (b *Builder) Schema(schema []byte) (string, error) {
 	if len(schema) > maxSchema {
 		return "", fmt.Errorf("read JSON schema: it has %d bytes, %d are possible", len(schema), maxSchema)
@@ -38,9 +40,15 @@ func (b *Builder) Schema(schema []byte) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("read JSON schema: %w", err)
 	}
+	if b.w.root == nil {
+		b.w.steps = maxSteps
+	}
 	b.w.root = root
+	before := b.w.out.Len()
 	body, err := b.w.schema(root, 0)
-	if err != nil {
+	if err != nil { // nothing half written stays
+		b.w.out.Truncate(before)
+		b.w.known = nil
 		return "", fmt.Errorf("read JSON schema: %w", err)
 	}
 	return body, nil
@@ -97,12 +105,13 @@ func decode(b []byte) (*object, error) {
 	return o, nil
 }
 
-// describes are keywords that do not change which values are allowed.
-var describes = []string{"title", "description", "$schema", "$id", "$comment", "default", "examples", "example", "deprecated", "readOnly", "writeOnly", "$defs", "definitions", "format", "strict"}
+// describes are keywords that do not change which values are allowed; format may, of
+// strings.
+var describes = []string{"title", "description", "$schema", "$id", "$comment", "default", "examples", "example", "deprecated", "readOnly", "writeOnly", "$defs", "definitions", "format", "contentEncoding", "contentMediaType", "strict"}
 
 // Keywords that limit the values of a type.
 var (
-	ofStrings = []string{"minLength", "maxLength"}
+	ofStrings = []string{"minLength", "maxLength", "pattern"}
 	ofTypes   = slices.Concat([]string{"properties", "required", "additionalProperties", "propertyNames", "items", "minItems", "maxItems", "multipleOf"}, limits, ofStrings)
 )
 
@@ -248,14 +257,7 @@ func (w *writer) ofType(name string, o *object, depth int) (string, error) {
 	case "array":
 		return w.array(o, depth)
 	case "string":
-		least, most, err := counts(o, "minLength", "maxLength")
-		switch {
-		case err != nil:
-			return "", err
-		case least == 0 && most < 0:
-			return "string", nil
-		}
-		return w.rule(`"\"" char` + times(least, most) + ` "\""`)
+		return w.text(o)
 	case "number", "integer":
 		return w.number(name, o)
 	case "boolean", "null":

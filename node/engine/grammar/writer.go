@@ -12,6 +12,7 @@ type writer struct {
 	out   bytes.Buffer // further rules
 	count int
 	known map[string]string // what has been written before, to its name
+	steps int               // that patterns may still cost
 }
 
 // name is one for another rule.

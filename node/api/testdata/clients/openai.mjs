@@ -76,9 +76,13 @@ await run("openai", {
     assert.ok(answer.startsWith(data.choices[0].message.content));
   },
   "JSON schema": async () => {
-    const schema = z.object({ city: z.enum(["Oslo", "Lima"]), warm: z.boolean(), days: z.number().int().min(1).max(9) });
-    const data = await client.chat.completions.parse({ ...ask, response_format: zodResponseFormat(schema, "weather") });
-    isWeather(data.choices[0].message.parsed);
+    const schema = z.object({
+      city: z.enum(["Oslo", "Lima"]), warm: z.boolean(), days: z.number().int().min(1).max(9),
+      day: z.iso.date(), code: z.string().regex(/^[A-Z]{2}-\d+$/).max(6), by: z.email().max(30), share: z.number().gt(0).lt(1), price: z.number().min(-5).multipleOf(0.01),
+    });
+    const data = await client.chat.completions.parse({ ...ask, max_tokens: 400, response_format: zodResponseFormat(schema, "weather") }); // Zod checks it
+    const { city, warm, days } = data.choices[0].message.parsed;
+    isWeather({ city, warm, days });
   },
   "JSON of any form": async () => {
     const data = await client.chat.completions.create({ ...ask, seed: 1, max_tokens: 400, response_format: { type: "json_object" } });
