@@ -100,6 +100,7 @@ func TestGrammarsAreReadAlike(t *testing.T) {
 		`{"type":"string","format":"duration"}`:                           {[]string{`"P1Y2M3DT4H"`}, []string{`"P"`, `"PT"`}},
 		`{"type":"string","format":"hostname"}`:                           {[]string{`"a-b.c"`}, []string{`"a-.`}},
 		`{"type":"string","format":"time"}`:                               {[]string{`"23:59:59Z"`}, []string{`"24`}},
+		`{"type":"string","minLength":2,"maxLength":2}`:                   {[]string{`"\ud83d\ude00a"`, `"ab"`}, []string{`"\ud83d\u0041`, `"\ude00`, `"abc`}},
 	} {
 		g, err := grammar.FromSchema([]byte(schema))
 		if err != nil {

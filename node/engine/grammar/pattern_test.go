@@ -220,6 +220,21 @@ func TestRandomPatterns(t *testing.T) {
 	}
 }
 
+// The rule for any string counts a surrogate pair as the one character that it is.
+func TestCharacters(t *testing.T) {
+	g, err := FromSchema([]byte(`{"type":"string","minLength":1,"maxLength":1}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := readGBNF(t, g)
+	for s, want := range map[string]bool{`"a"`: true, `"😀"`: true, `"\ud83d\ude00"`: true, `"\uDBFF\uDFFF"`: true, `"\u00e9"`: true, `"\uD7ff"`: true, `"\uE000"`: true, `"\n"`: true, `"\/"`: true,
+		`"\ud83d"`: false, `"\ude00"`: false, `"\ud83d\u0041"`: false, `""`: false, `"\ud83d\ude00a"`: false, "\"\n\"": false} {
+		if got := m.allows(s); got != want {
+			t.Errorf("%s is allowed: %v", s, got)
+		}
+	}
+}
+
 func FuzzPattern(f *testing.F) {
 	for _, s := range []string{`^[A-Z]{2}-\d{3}$`, `a|b$|^c`, `[^\s"-\\]+?(?<n>x){2,}`, `\u{1F600}\cA\x41`, `(a*)*[\w-.]`} {
 		f.Add(s, "AB-123", uint8(0), uint8(9))
