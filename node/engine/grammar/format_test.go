@@ -93,7 +93,7 @@ func TestFormatsAreRead(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 8))
 	for name := range formats {
 		a := formatAutomaton(t, name)
-		for range 3000 {
+		for range 1000 {
 			if s := a.stroll(r); readers[name](s) != nil || !a.accepts(s) {
 				t.Fatalf("%s: %q: %v", name, s, readers[name](s))
 			}
@@ -105,7 +105,7 @@ func TestFormatsAreRead(t *testing.T) {
 func TestFormatsAllow(t *testing.T) {
 	r := rand.New(rand.NewPCG(9, 10))
 	date, moment, clock := formatAutomaton(t, "date"), formatAutomaton(t, "date-time"), formatAutomaton(t, "time")
-	for day := time.Date(1890, 1, 1, 0, 0, 0, 0, time.UTC); day.Year() < 2310; day = day.AddDate(0, 0, 1) {
+	for day := time.Date(1890, 1, 1, 0, 0, 0, 0, time.UTC); day.Year() < 2010; day = day.AddDate(0, 0, 1) {
 		at := day.Add(time.Duration(r.Int64N(int64(24 * time.Hour)))).In(time.FixedZone("", r.IntN(48*1800)-24*1800/60*60))
 		for s, a := range map[string]automaton{day.Format(time.DateOnly): date, at.Format(time.RFC3339Nano): moment, at.Format("15:04:05Z07:00"): clock} {
 			if !a.accepts(s) {
@@ -119,7 +119,7 @@ func TestFormatsAllow(t *testing.T) {
 		}
 	}
 	v4, v6 := formatAutomaton(t, "ipv4"), formatAutomaton(t, "ipv6")
-	for range 20000 {
+	for range 5000 {
 		var b [16]byte
 		for i := range b {
 			if r.IntN(3) == 0 {
