@@ -13,6 +13,10 @@ const (
 	// MinAge is how long, at least, a blob that nobody has named yet is kept after
 	// it was put or asked for: Ollama's client sends blobs first and names them after.
 	MinAge = 10 * time.Minute
+
+	// MinFree bytes stay free on the disk: a node that fills it takes the machine's
+	// logs and its own catalog down.
+	MinFree = 256 << 20
 )
 
 const (
@@ -22,10 +26,6 @@ const (
 
 	bufferSize = 1 << 20  // bytes read at once: progress and cancelling are as fine as this
 	syncEvery  = 64 << 20 // bytes between writes to the disk proper, and looks at its free space
-
-	// minFree stays free on the disk: a node that fills it takes the machine's
-	// logs and its own catalog down.
-	minFree = 256 << 20
 
 	lockWait = 10 * time.Second      // for a lock that is held for milliseconds
 	lockPoll = 10 * time.Millisecond // between tries

@@ -391,7 +391,7 @@ func TestPullNoSpace(t *testing.T) {
 	full := false
 	s.free = func(dir string) (int64, error) {
 		if sent.Load() == 1 && full {
-			return minFree + 2<<20 - 1, nil
+			return MinFree + 2<<20 - 1, nil
 		}
 		return free(dir)
 	}

@@ -132,8 +132,8 @@ func (w *sink) copy(ctx context.Context, r io.Reader) error {
 // room says ErrNoSpace if the disk cannot take n bytes and stay usable.
 func (s *Store) room(n int64) error {
 	free, err := s.free(s.dir)
-	if err == nil && free-minFree < n {
-		err = fmt.Errorf("%w: %d bytes are free in %s, %d are needed and %d stay free; remove models or use another disk", ErrNoSpace, free, s.dir, n, minFree)
+	if err == nil && free-MinFree < n {
+		err = fmt.Errorf("%w: %d bytes are free in %s, %d are needed and %d stay free; remove models or use another disk", ErrNoSpace, free, s.dir, n, MinFree)
 	}
 	return err
 }

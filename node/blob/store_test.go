@@ -90,9 +90,9 @@ func TestPutRefuses(t *testing.T) {
 		"reader":    {r: io.MultiReader(bytes.NewReader(b), iotest.ErrReader(io.ErrUnexpectedEOF)), err: io.ErrUnexpectedEOF},
 		"check":     {r: bytes.NewReader(b), check: func(string) error { return refused }, err: refused},
 		"cancelled": {ctx: ended, r: bytes.NewReader(b), err: context.Canceled},
-		"full":      {r: bytes.NewReader(b), free: func(string) (int64, error) { return minFree, nil }, err: ErrNoSpace},
+		"full":      {r: bytes.NewReader(b), free: func(string) (int64, error) { return MinFree, nil }, err: ErrNoSpace},
 		"filling up": {r: io.MultiReader(bytes.NewReader(b), bytes.NewReader(b)), err: ErrNoSpace, free: func() func(string) (int64, error) {
-			left := int64(minFree + 2<<20)
+			left := int64(MinFree + 2<<20)
 			return func(string) (int64, error) { left -= 1 << 20; return left, nil }
 		}()},
 	} {
@@ -405,7 +405,7 @@ func TestImport(t *testing.T) {
 			}
 		}
 	}
-	s.free = func(string) (int64, error) { return minFree, nil }
+	s.free = func(string) (int64, error) { return MinFree, nil }
 	if _, err := s.Import(ctx, file, false, nil); !errors.Is(err, ErrNoSpace) {
 		t.Error(err)
 	}
