@@ -39,6 +39,16 @@ func OnlyBackend(backend string, dirs ...string) ([]string, error) {
 	return library.Only(backend, dirs...)
 }
 
+// ErrChanged says that there are engine libraries, but not those that were verified.
+var ErrChanged = library.ErrChanged
+
+// Suited is the backend that suits a machine, and why.
+type Suited = library.Suited
+
+// Suits says which backend suits the machine whose files are below root; see package
+// library.
+func Suits(root string) (Suited, error) { return library.Suits(root) }
+
 // DemoID names the demonstration model.
 const DemoID = demo.ID
 

@@ -12,6 +12,10 @@ import (
 // with the command that installs them.
 var ErrMissing = errors.New("no engine libraries")
 
+// ErrChanged says besides that there are some, but of another version, or not as
+// they were verified.
+var ErrChanged = errors.New("does not hold version")
+
 const fix = "run: omx engine install"
 
 // Library is a checked folder of engine libraries.

@@ -168,7 +168,7 @@ func TestCheck(t *testing.T) {
 			}
 			_, found := Find(dir)
 			for _, err := range []error{found, Check(lib.Dir)} {
-				if !errors.Is(err, ErrMissing) || !strings.HasSuffix(err.Error(), fix) || strings.Contains(err.Error(), "\n") {
+				if !errors.Is(err, ErrMissing) || !errors.Is(err, ErrChanged) || !strings.HasSuffix(err.Error(), fix) || strings.Contains(err.Error(), "\n") {
 					t.Errorf("error %v", err)
 				}
 			}
@@ -184,7 +184,7 @@ func TestCheck(t *testing.T) {
 
 func TestFindNothing(t *testing.T) {
 	_, err := Find("", t.TempDir(), "/nowhere")
-	if !errors.Is(err, ErrMissing) || !strings.HasSuffix(err.Error(), fix) {
+	if !errors.Is(err, ErrMissing) || errors.Is(err, ErrChanged) || !strings.HasSuffix(err.Error(), fix) {
 		t.Errorf("error %v", err)
 	}
 }

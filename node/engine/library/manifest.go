@@ -54,7 +54,7 @@ func manifest(dir string, pins []pin) (string, error) {
 // check says which build a published folder holds, or why it may not be loaded.
 func check(dir, platform string) (build, error) {
 	refuse := func(b build, why any) (build, error) {
-		return b, fmt.Errorf("%w: %s does not hold version %s for %s (%v); %s", ErrMissing, dir, Version, platform, why, b.fix())
+		return b, fmt.Errorf("%w: %s %w %s for %s (%v); %s", ErrMissing, dir, ErrChanged, Version, platform, why, b.fix())
 	}
 	data, err := files.ReadBounded(filepath.Join(dir, manifestName), maxManifest)
 	if err != nil {

@@ -155,6 +155,9 @@ func TestChoose(t *testing.T) {
 			if got != tt.want || !strings.Contains(why, tt.says) {
 				t.Errorf("%s because %s, want %s", got, why, tt.want)
 			}
+			if suited, err := Suits(root); err == nil && suited.GPU == strings.Contains(why, "no GPU's driver") {
+				t.Errorf("a GPU: %v, though %s", suited.GPU, why)
+			}
 		})
 	}
 	if got, _ := thisMachine().choose("linux-arm64"); got != "cpu" {
