@@ -36,6 +36,16 @@ func LoadKey(path string) (ed25519.PrivateKey, error) {
 	return key, nil
 }
 
+// ReadKey is LoadKey without making one; the error is fs.ErrNotExist if there is
+// none.
+func ReadKey(path string) (ed25519.PrivateKey, error) {
+	key, err := readKey(path)
+	if err != nil {
+		return nil, fmt.Errorf("load node key %s: %w", path, err)
+	}
+	return key, nil
+}
+
 func readKey(path string) (ed25519.PrivateKey, error) {
 	st, err := os.Stat(path)
 	if err != nil {

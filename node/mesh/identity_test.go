@@ -1,6 +1,8 @@
 package mesh
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -89,5 +91,22 @@ func TestKeyFileRefused(t *testing.T) {
 				t.Error("the file was changed")
 			}
 		})
+	}
+}
+
+func TestReadKeyMakesNone(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "identity.key")
+	if _, err := ReadKey(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("no key: %v", err)
+	}
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a key was made: %v", err)
+	}
+	made, err := LoadKey(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if key, err := ReadKey(path); err != nil || !key.Equal(made) {
+		t.Errorf("another key: %v", err)
 	}
 }

@@ -153,8 +153,8 @@ func (m *Mesh) Start(context.Context) error {
 	if err := m.host.listen(m.cfg.Listen); err != nil {
 		return err
 	}
-	if advice := bufferAdvice(); advice != "" && m.cfg.ListenUDP == nil {
-		m.log.Warn(advice)
+	if got, want := ReceiveBuffer(); got > 0 && got < want && m.cfg.ListenUDP == nil {
+		m.log.Warn("the kernel keeps few packets for a socket, see: omx doctor", "bytes", got, "wanted", want)
 	}
 	m.mu.Lock()
 	m.started = true

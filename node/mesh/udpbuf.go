@@ -1,7 +1,6 @@
 package mesh
 
 import (
-	"fmt"
 	"net"
 	"os"
 )
@@ -10,24 +9,18 @@ import (
 // process waits for a core, which congestion control takes for a narrow line.
 const wantBuffer = 7 << 20
 
-// bufferAdvice says what to do where the kernel gives a socket less than QUIC
-// wants; "" where it gives enough, or does not say. Root gets what it asks for.
-func bufferAdvice() string {
+// ReceiveBuffer is how many bytes of packets the kernel keeps for a socket of this
+// user, at most what QUIC wants, and how many it wants; 0 if the system does not say.
+// Root gets what it asks for.
+func ReceiveBuffer() (got, want int) {
 	if os.Geteuid() == 0 {
-		return ""
+		return wantBuffer, wantBuffer
 	}
 	c, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
-		return ""
+		return 0, wantBuffer
 	}
 	defer c.Close()
 	_ = c.SetReadBuffer(wantBuffer) // the kernel gives what it may
-	return adviceFor(receiveBuffer(c))
-}
-
-func adviceFor(got int) string {
-	if got == 0 || got >= wantBuffer {
-		return ""
-	}
-	return fmt.Sprintf("the kernel keeps %d KiB of packets for a socket, %d KiB are wanted: transfers over a network will be slower; run: sysctl -w net.core.rmem_max=%d", got>>10, wantBuffer>>10, wantBuffer)
+	return min(receiveBuffer(c), wantBuffer), wantBuffer
 }
