@@ -64,6 +64,8 @@ var rules = []rule{
 	{"node/...", "omx/bench/...", "a running node does not know that it is measured"},
 	{"node/...", "omx/testnet/...", "a running node does not know that it is simulated"},
 	{"node/...", "omx/cmd/...", "imports point inwards"},
+	{"node/...", "omx/node/doctor", "a node does not look at itself from outside"},
+	{"node/doctor", "os/exec", "it looks: what has to run for that is the engine's worker"},
 	{"testnet/...", "omx/bench/...", "imports point inwards"},
 
 	{"node/decide", "net", "a decision opens no socket"},

@@ -2,6 +2,6 @@
 // and the decisions together, and owns their goroutines.
 //
 // The path of a request is in chat.go; what a peer sends here is in serve.go;
-// what this node says of itself is in self.go. Only testnet, bench and cmd may
-// import it.
+// what this node says of itself is in self.go. Only testnet, bench, doctor and
+// cmd may import it.
 package node

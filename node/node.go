@@ -35,6 +35,13 @@ const MeshFolder = "mesh"
 // KeysFile is the default file of API keys in the data folder.
 const KeysFile = "keys"
 
+// CatalogDir and PolicyDir are the folders in the data folder of what is known of the
+// mesh, and of what decides.
+const (
+	CatalogDir = "catalog"
+	PolicyDir  = "policies"
+)
+
 const (
 	closeTimeout = 10 * time.Second // for what is under way when the node stops
 )
@@ -102,7 +109,7 @@ func (n *Node) open() (err error) {
 		return fmt.Errorf("create data folder: %w; choose another with --data", err)
 	}
 	// The store's lock is the node's: one node at a time uses a data folder.
-	if n.store, err = catalog.OpenStore(filepath.Join(n.cfg.Data, "catalog"), n.log); err != nil {
+	if n.store, err = catalog.OpenStore(filepath.Join(n.cfg.Data, CatalogDir), n.log); err != nil {
 		return err
 	}
 	m := mesh.Config{KeyFile: filepath.Join(n.cfg.Data, KeyFile), Listen: []string{n.cfg.Mesh}, Peers: n.cfg.Peers,

@@ -41,7 +41,7 @@ func (n *Node) openPolicies() (err error) {
 	}
 	n.decider = decide.New(decide.Config{Load: load, Record: n.record, Journal: recorder,
 		Clock: func() int64 { return int64(time.Since(n.born)) }, AdmitClosed: n.cfg.AdmitClosed})
-	c := policy.Config{Dir: filepath.Join(n.cfg.Data, "policies"), Log: n.log}
+	c := policy.Config{Dir: filepath.Join(n.cfg.Data, PolicyDir), Log: n.log}
 	if n.cfg.PolicyTrust != "" {
 		trust, err := policy.ReadTrust(n.cfg.PolicyTrust)
 		if err != nil {

@@ -170,6 +170,9 @@ type Details struct {
 	Thinks       bool   // the template knows of thoughts
 }
 
+// SetAside is in Status.Err of a model that has crashed too often.
+const SetAside = "set aside until the node starts again"
+
 // Engine answers prompts. Its methods may be called at once from anywhere.
 type Engine interface {
 	// Generate answers p, calling emit for each piece in turn. An error of emit

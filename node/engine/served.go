@@ -160,7 +160,7 @@ func (s *served) run(ctx context.Context) {
 				crashes = crashes[1:]
 			}
 			if len(crashes) >= maxCrashes {
-				err = fmt.Errorf("%w: set aside until the node starts again, after %d crashes within %v; the last: %w", ErrNoModel, len(crashes), crashWindow, err)
+				err = fmt.Errorf("%w: %s, after %d crashes within %v; the last: %w", ErrNoModel, SetAside, len(crashes), crashWindow, err)
 				s.setAside(err)
 				log.Error("model set aside", "why", err)
 				return
