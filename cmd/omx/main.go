@@ -46,6 +46,7 @@ type cli struct {
 	Nodes   nodesCmd   `cmd:"" help:"List the nodes a node knows."`
 	Ping    pingCmd    `cmd:"" help:"Measure how long another node takes to answer."`
 	Drain   drainCmd   `cmd:"" help:"Have other nodes send nothing more here, and wait until all is done."`
+	Doctor  doctorCmd  `cmd:"" help:"Say what is wrong on this machine, and what to type next."`
 	Mesh    meshCmd    `cmd:"" help:"Make a mesh, let nodes join it, and look after its members."`
 	Embed   embedCmd   `cmd:"" help:"Turn texts into vectors of their meaning."`
 	Models  modelsCmd  `cmd:"" help:"List, fetch, load and remove models."`
