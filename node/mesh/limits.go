@@ -38,7 +38,8 @@ const (
 	defaultKeep = 16 // idle ones per peer
 	keepFor     = 20 * time.Second
 	keepServed  = 3 * keepFor
-	keepBuffer  = 64 << 10 // bytes; a larger buffer is not kept with its stream
+	watchAfter  = 2 * time.Millisecond // into an answer: then the peer's wish to end it counts
+	keepBuffer  = 64 << 10             // bytes; a larger buffer is not kept with its stream
 
 	// The watcher. On a LAN a peer that has gone is suspect 100 ms after its last packet,
 	// at a round trip of 50 ms after 150 ms and what its round trips vary by: two pings
@@ -82,12 +83,16 @@ const (
 	maxRelays       = 2                      // that a node tells others of
 	maxAddrBytes    = 255                    // of one address
 	relayAfter      = 500 * time.Millisecond // a direct dial has had
-	lingerTicks     = 2                      // seconds without a request before a relayed connection ends
 	punchTime       = 3 * time.Second        // for a try to get past the relay
 	punchEvery      = 5 * time.Second        // doubled each time
 	punchMost       = 5 * time.Minute
 	knocks          = 10 // rounds of packets to make a router let the other side in
 	knockEvery      = 100 * time.Millisecond
+
+	// A connection whose place another has taken: how many seconds without a request,
+	// or without a packet, end it.
+	lingerTicks = 2
+	lingerDeaf  = 3
 
 	// Lanes. A machine that fetches opens at most eight, and twice that while it begins
 	// anew; each has buffers of some MiB.

@@ -67,8 +67,7 @@ type session struct {
 	told   told
 	handle uint64 // of the peer
 
-	spoke    bool     // has been heard; under Mesh.mu
-	before   *session // whose place it has taken though it may still be used
+	before   *session // whose place it has taken
 	relay    relaySide
 	offered  bool // the peer knows that this node is a relay; write's
 	punching atomic.Bool
@@ -179,8 +178,12 @@ func (s *session) run(r *frameReader) error {
 		m.pool.Drop(s.entry)
 	}
 	_ = s.link.end() // fails every stream on it at once
-	if s.before != nil {
-		_ = s.before.link.end()
+	m.mu.Lock()
+	before := s.before
+	s.before = nil
+	m.mu.Unlock()
+	if before != nil {
+		_ = before.link.end()
 	}
 	<-done
 	p.events.Lock()
@@ -194,45 +197,54 @@ func (s *session) run(r *frameReader) error {
 // adopt makes s the peer's session, or reports that the present one is better: one
 // that is direct; of two that cross, both sides keep the one dialled by the smaller
 // identity; a second one dialled by the same side means that the first is dead. What
-// is open on a relayed connection ends there when a direct one takes its place.
+// is open on one that is alive ends there.
 func (m *Mesh) adopt(s *session) bool {
 	m.mu.Lock()
 	old := m.sessions[s.peer.peer]
-	var better bool
+	better, dead := true, false
 	switch {
 	case old == nil:
-		better = true
 	case old.link.relayed != s.link.relayed:
 		better = old.link.relayed
+	case old.dialed == s.dialed:
+		dead = true
 	default:
-		better = old.dialed == s.dialed || s.dialed == (m.peer < s.peer.peer)
+		better = s.dialed == (m.peer < s.peer.peer)
 	}
 	if better {
 		m.sessions[s.peer.peer] = s
-	}
-	straight := better && old != nil && old.link.relayed && !s.link.relayed && old.spoke
-	if straight {
-		s.before = old
-		old.link.lingers.Store(true)
+		if s.before = old; old != nil && !dead {
+			old.link.lingers.Store(true)
+		}
 	}
 	m.mu.Unlock()
-	if better && old != nil && !straight {
+	if better && dead {
 		_ = old.link.end()
 	}
 	return better
 }
 
-// linger lets a relayed connection, whose place a direct one has taken, last until
-// what has begun on it has ended. The other side may begin more for a moment.
+// linger lets a connection whose place another has taken last until what has begun on
+// it has ended. The other side may begin more for a moment.
 func (s *session) linger() {
-	for quiet := 0; quiet < lingerTicks; quiet++ {
+	before, _ := s.link.stats()
+	for quiet, deaf := 0, 0; quiet < lingerTicks && deaf < lingerDeaf; {
 		s.link.kept.expire(time.Now().Add(2 * keepFor)) // nobody takes them again
+		_ = s.stream.SetWriteDeadline(time.Now().Add(time.Second))
+		_, _ = s.stream.Write(pingFrame) // acknowledged, if there is somebody
 		if !sleep(s.link.ended(), time.Second) {
 			return
 		}
+		quiet++
 		if len(s.link.conn.GetStreams()) > 1 { // beside the control stream
-			quiet = -1
+			quiet = 0
 		}
+		now, _ := s.link.stats()
+		deaf++
+		if now.PacketsReceived != before.PacketsReceived {
+			deaf = 0
+		}
+		before = now
 	}
 }
 
@@ -271,7 +283,7 @@ func (s *session) heard(info catalog.NodeInfo, rtt time.Duration) (err error) {
 		}
 		s.m.mu.Lock()
 		first := !s.peer.up
-		s.peer.up, s.spoke = true, true
+		s.peer.up = true
 		s.m.mu.Unlock()
 		if first {
 			s.m.observe.PeerUp(s.peer.id)
