@@ -135,6 +135,11 @@ func (f *frameReader) next() (kind, []byte, error) {
 	return k, body, nil
 }
 
+// whole says that the next frame, whose header is there, needs no more reading.
+func (f *frameReader) whole() bool {
+	return f.end-f.pos >= headerLen && uint64(f.end-f.pos) >= headerLen+uint64(binary.BigEndian.Uint32(f.buf[f.pos:]))
+}
+
 // idle says that nothing is left over from the frames that were read.
 func (f *frameReader) idle() bool { return f.pos == f.end }
 

@@ -14,6 +14,7 @@ type requestStream struct {
 	network.Stream
 	reader *frameReader
 	buf    []byte    // to be sent before the next request
+	cancel func()    // resets it; kept, since a method value is made anew each time
 	idleAt time.Time // when it was kept
 }
 
@@ -38,7 +39,7 @@ func (s *requestStream) ask(request []byte) error {
 // askFor sends a request for as long as ctx lasts: one that nobody reads may take
 // long to send.
 func (s *requestStream) askFor(ctx context.Context, request []byte) (stop func() bool, err error) {
-	stop = context.AfterFunc(ctx, func() { _ = s.Reset() })
+	stop = context.AfterFunc(ctx, s.cancel)
 	if err = s.ask(request); err != nil {
 		stop()
 	}

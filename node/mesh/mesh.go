@@ -70,8 +70,9 @@ type Mesh struct {
 
 	ended    chan struct{} // has one entry after a session has ended
 	draining atomic.Bool
-	requests chan struct{} // one entry per request peers have open
-	lanes    chan struct{} // one entry per lane peers have open
+	requests chan struct{}              // one entry per request peers have open
+	lanes    chan struct{}              // one entry per lane peers have open
+	served   map[*ServerStream]struct{} // streams that peers ask on; under mu
 	ctx      context.Context
 	cancel   context.CancelFunc
 	wg       sync.WaitGroup
@@ -109,7 +110,7 @@ func New(cfg Config, observe Observer, handler Handler) (*Mesh, error) {
 	}
 	m := &Mesh{cfg: cfg, log: cfg.Log, id: id, peer: pid, observe: observe, handler: handler,
 		sessions: map[peer.ID]*session{}, coord: NewCoordinate(), ended: make(chan struct{}, 1),
-		record: catalog.NodeInfo{ID: id}, requests: make(chan struct{}, cfg.MaxRequests), lanes: make(chan struct{}, maxLanes)}
+		record: catalog.NodeInfo{ID: id}, requests: make(chan struct{}, cfg.MaxRequests), lanes: make(chan struct{}, maxLanes), served: map[*ServerStream]struct{}{}}
 	if m.members, err = openMembers(m, cfg.Dir, cfg.Key); err != nil {
 		return nil, err
 	}
@@ -280,6 +281,7 @@ func (m *Mesh) tick() {
 		case <-t.C:
 			m.pool.Tick(m.cfg.Now())
 			m.expireStreams(time.Now())
+			m.endIdle(time.Now())
 			if m.members != nil {
 				m.members.tick()
 			}

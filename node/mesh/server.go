@@ -20,7 +20,11 @@ type ServerStream struct {
 	buf     []byte
 	said    bool        // that the request is accepted
 	ended   atomic.Bool // the answer's last frame was sent
-	one     [1]byte     // the first byte of the next request, once watched says that it came
+
+	idleAt  atomic.Int64 // when it began to wait for a request, in ns since 1970; 0: it does not
+	cancel  func()       // of the request that is being answered
+	late    *time.Timer  // runs watch
+	one     [1]byte      // the first byte of the next request, once watched says that it came
 	watched chan bool
 }
 
@@ -28,12 +32,10 @@ type ServerStream struct {
 // or has not used it for keepServed.
 func (m *Mesh) serveStream(p *listed, s network.Stream, r *frameReader) {
 	st := &ServerStream{s: s, watched: make(chan bool, 1)}
+	m.serving(st, true)
+	defer m.serving(st, false)
 	for {
-		_ = s.SetReadDeadline(time.Now().Add(requestTimeout))
-		k, payload, err := r.next()
-		if err == nil && (k != kindRequest || !r.idle()) {
-			err = fmt.Errorf("%w: frame kind %d in place of a request", ErrProtocol, k)
-		}
+		payload, err := st.next(r)
 		if err != nil {
 			_ = s.Reset()
 			if errors.Is(err, ErrProtocol) {
@@ -43,51 +45,103 @@ func (m *Mesh) serveStream(p *listed, s network.Stream, r *frameReader) {
 		}
 		st.request, st.said = payload, false
 		st.ended.Store(false)
-		if !m.serve(p, st) {
+		if !m.serve(p, st, r) {
 			return
 		}
-		r.began(st.one[0])
 		if cap(st.buf) > keepBuffer {
 			st.buf = nil
 		}
 	}
 }
 
-// serve answers one request. It returns when the next one begins, or with false
-// when none will come.
-func (m *Mesh) serve(p *listed, st *ServerStream) (more bool) {
-	// During an answer the peer sends nothing: whatever comes, or an end, cancels.
-	// Afterwards it is the next request.
+// next reads a request. How long a peer takes to begin one is looked at from time to
+// time, see endIdle; deadlines, which cost, are for those that come in parts.
+func (s *ServerStream) next(r *frameReader) ([]byte, error) {
+	_ = s.s.SetReadDeadline(time.Time{})
+	s.idleAt.Store(time.Now().UnixNano())
+	err := r.fill(headerLen)
+	s.idleAt.Store(0)
+	if err != nil {
+		return nil, err
+	}
+	if !r.whole() {
+		_ = s.s.SetReadDeadline(time.Now().Add(requestTimeout))
+		defer s.s.SetReadDeadline(time.Time{})
+	}
+	k, payload, err := r.next()
+	if err == nil && (k != kindRequest || !r.idle()) {
+		err = fmt.Errorf("%w: frame kind %d in place of a request", ErrProtocol, k)
+	}
+	return payload, err
+}
+
+// serve answers one request. It returns false when no other will come.
+func (m *Mesh) serve(p *listed, st *ServerStream, r *frameReader) (more bool) {
 	ctx, cancel := context.WithCancel(m.ctx)
-	_ = st.s.SetReadDeadline(time.Time{})
-	go st.watch(cancel)
+	st.cancel = cancel
+	// During an answer the peer sends nothing: whatever comes, or an end, cancels. Most
+	// answers have ended before it is worth a look.
+	if st.late == nil {
+		st.late = time.AfterFunc(watchAfter, st.watch)
+	} else {
+		st.late.Reset(watchAfter)
+	}
 	m.answer(ctx, p, st)
+	watching := !st.late.Stop()
 	complete, cancelled := st.ended.Load(), ctx.Err() != nil
 	cancel()
-	if complete && !cancelled {
-		_ = st.s.SetReadDeadline(time.Now().Add(keepServed))
+	switch {
+	case complete && !cancelled && !watching:
+		return true
+	case complete && !cancelled:
+		// What it sees now is the next request.
+		st.idleAt.Store(time.Now().UnixNano())
 		if <-st.watched {
+			r.began(st.one[0])
 			return true
 		}
 		_ = st.s.Close()
 		return false
-	}
-	if complete {
+	case complete:
 		_ = st.s.Close() // what was written is still sent
-	} else {
+	default:
 		_ = st.s.Reset()
 	}
-	<-st.watched // which either has ended
+	if watching {
+		<-st.watched // which either has ended
+	}
 	return false
 }
 
 // watch waits for what the peer sends next.
-func (s *ServerStream) watch(cancel context.CancelFunc) {
+func (s *ServerStream) watch() {
 	n, _ := s.s.Read(s.one[:])
 	if !s.ended.Load() {
-		cancel()
+		s.cancel()
 	}
 	s.watched <- n == 1
+}
+
+// serving notes that a stream of requests is served, or not any more.
+func (m *Mesh) serving(st *ServerStream, on bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if on {
+		m.served[st] = struct{}{}
+	} else {
+		delete(m.served, st)
+	}
+}
+
+// endIdle ends streams on which no request has come for keepServed.
+func (m *Mesh) endIdle(now time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for st := range m.served {
+		if at := st.idleAt.Load(); at != 0 && now.UnixNano()-at > int64(keepServed) {
+			_ = st.s.SetReadDeadline(now) // its reader ends it
+		}
+	}
 }
 
 // answer has the handler serve a request if there is room for one more.

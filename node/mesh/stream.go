@@ -71,6 +71,7 @@ func (l *link) send(ctx context.Context, request []byte) (s *requestStream, stop
 		return nil, nil, err
 	}
 	s = &requestStream{Stream: n, reader: newFrameReader(n), buf: append(make([]byte, 0, prefaceLen+headerLen+len(request)), tagRequest, version)}
+	s.cancel = func() { _ = n.Reset() }
 	stop, err = s.askFor(ctx, request)
 	return s, stop, err
 }
