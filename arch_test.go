@@ -54,6 +54,7 @@ var rules = []rule{
 	{"node/mesh/...", "omx/node/blob/...", "api, mesh, engine and blob meet in node only"},
 	{"node/mesh/member", "omx/node/mesh", "what is signed is checked without a connection"},
 	{"node/mesh/member", "net", "what is signed is checked without a connection"},
+	{"node/mesh/udp", "omx/...", "datagrams carry anything"},
 	{"node/engine/...", "omx/node/blob/...", "api, mesh, engine and blob meet in node only"},
 	{"node/engine/...", "omx/node/api/...", "api, mesh, engine and blob meet in node only"},
 	{"node/engine/...", "omx/node/mesh/...", "api, mesh, engine and blob meet in node only"},

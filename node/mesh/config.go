@@ -11,6 +11,7 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"omx/node/catalog"
+	"omx/node/mesh/udp"
 )
 
 // Config of a Mesh. The zero value of a field means its default.
@@ -54,7 +55,7 @@ type Config struct {
 	// Pool bounds the connections; MaxConns defaults to 100 or the number of
 	// peers, whichever is more, and may not be less than that number.
 	Pool PoolConfig
-	// ListenUDP opens the sockets; default net.ListenUDP. For networks that are
+	// ListenUDP opens the sockets; default udp.Listen. For networks that are
 	// simulated or made to fail.
 	ListenUDP func(network string, laddr *net.UDPAddr) (net.PacketConn, error)
 	// SourceIP is the address that is dialled from; default: as the system's routes
@@ -64,6 +65,15 @@ type Config struct {
 	Now func() time.Time
 	// Log gets what an operator should know; default discards.
 	Log *slog.Logger
+}
+
+// listenUDP is what opens the sockets. ListenUDP stays nil where it is not set: only
+// then are they the kernel's, of which there is advice to give.
+func (c *Config) listenUDP() func(network string, laddr *net.UDPAddr) (net.PacketConn, error) {
+	if c.ListenUDP != nil {
+		return c.ListenUDP
+	}
+	return udp.Listen
 }
 
 func (c *Config) setDefaults() {

@@ -16,7 +16,7 @@
 // The package does not decide where a request goes, does not know what a
 // request or an answer means, and keeps no catalogue. Package node may import
 // it, and so may the tools that measure it; of this module it imports only
-// node/catalog and node/mesh/member.
+// node/catalog, node/mesh/member and node/mesh/udp.
 //
 // # Wire format
 //

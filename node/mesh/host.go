@@ -78,10 +78,7 @@ func newHost(key crypto.PrivKey, id peer.ID, g connmgr.ConnectionGater, credenti
 		}
 		copy(to, b)
 	}
-	var opts []quicreuse.Option
-	if cfg.ListenUDP != nil {
-		opts = append(opts, quicreuse.OverrideListenUDP(cfg.ListenUDP))
-	}
+	opts := []quicreuse.Option{quicreuse.OverrideListenUDP(cfg.listenUDP())}
 	if cfg.SourceIP != nil {
 		opts = append(opts, quicreuse.OverrideSourceIPSelector(func() (quicreuse.SourceIPSelector, error) { return fixedSource(cfg.SourceIP), nil }))
 	}
