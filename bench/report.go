@@ -109,7 +109,7 @@ func (o Options) sections() []section {
 				}
 				return r.WriteMarkdown, nil
 			}},
-		{"The mesh", "omx bench mesh", "A request over a kept stream beside the same over bare QUIC, what streams of tokens carry, and what it adds to the time to first token that another node answers, with a simulated engine that answers at once.",
+		{"The mesh", "omx bench mesh", "A request over a kept stream beside the same over bare QUIC, what streams of tokens carry, what it adds to the time to first token that another node answers, with a simulated engine that answers at once, and what the mesh's sockets save over the system's.",
 			func(ctx context.Context, p io.Writer) (func(io.Writer) error, error) {
 				r, err := mesh.Run(ctx, mesh.Options{Short: o.Short}, p)
 				if err != nil {

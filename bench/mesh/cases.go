@@ -27,7 +27,7 @@ func Cases(ctx context.Context, name string, size int) []measure.Case {
 		}
 	}
 	overMesh := func(keep int, ask func(p *pair, ctx context.Context, request []byte) error) (func([]byte) error, func() error, error) {
-		p, err := newPair(ctx, keep, answer)
+		p, err := newPair(ctx, nil, keep, answer)
 		if err != nil {
 			return nil, nil, err
 		}

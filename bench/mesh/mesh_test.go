@@ -35,13 +35,21 @@ func TestRun(t *testing.T) {
 			t.Errorf("tokens: %+v", x)
 		}
 	}
+	for _, s := range r.Sockets {
+		if s.Note != "" || s.Summary().Wall.Median <= 0 {
+			t.Errorf("%s over %s: %s %+v", s.Name, s.Variant, s.Note, s.Summary())
+		}
+	}
+	if len(r.Sockets) != 4 {
+		t.Errorf("%d rows of sockets", len(r.Sockets))
+	}
 	if r.Hop.Remote.P50 <= r.Hop.Local.P50 {
 		t.Errorf("another node answers sooner: %+v", r.Hop)
 	}
 	asJSON := func(w io.Writer) error { return json.NewEncoder(w).Encode(r) }
 	for name, write := range map[string]func(io.Writer) error{"table": r.WriteTable, "markdown": r.WriteMarkdown, "json": asJSON} {
 		var b bytes.Buffer
-		if err := write(&b); err != nil || !strings.Contains(b.String(), Fresh) {
+		if err := write(&b); err != nil || !strings.Contains(b.String(), Fresh) || !strings.Contains(b.String(), ownSockets) {
 			t.Errorf("%s: %v\n%s", name, err, &b)
 		}
 	}

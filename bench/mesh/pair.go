@@ -49,9 +49,9 @@ func newIdentity() (i identity, err error) {
 	return i, err
 }
 
-// newPair connects two ends; keep is how many idle streams are kept. The server
-// also lets the guests in.
-func newPair(ctx context.Context, keep int, serve handler, guests ...catalog.NodeID) (p *pair, err error) {
+// newPair connects two ends over sockets that listen opens; keep is how many idle
+// streams are kept. The server also lets the guests in.
+func newPair(ctx context.Context, listen listenUDP, keep int, serve handler, guests ...catalog.NodeID) (p *pair, err error) {
 	server, err := newIdentity()
 	if err != nil {
 		return nil, err
@@ -71,13 +71,13 @@ func newPair(ctx context.Context, keep int, serve handler, guests ...catalog.Nod
 		}
 	}()
 	up := seen{make(chan struct{}, 1)}
-	if p.server, err = mesh.New(mesh.Config{Key: server.key, Peers: peers}, seen{make(chan struct{}, 1)}, serve); err != nil {
+	if p.server, err = mesh.New(mesh.Config{Key: server.key, Peers: peers, ListenUDP: listen}, seen{make(chan struct{}, 1)}, serve); err != nil {
 		return p, err
 	}
 	if err = p.server.Start(ctx); err != nil {
 		return p, err
 	}
-	if p.client, err = mesh.New(mesh.Config{Key: client.key, Peers: p.server.Addrs(), KeepStreams: keep,
+	if p.client, err = mesh.New(mesh.Config{Key: client.key, Peers: p.server.Addrs(), KeepStreams: keep, ListenUDP: listen,
 		Pool: mesh.PoolConfig{RetryMin: 1, RetryMax: 1}}, up, serve); err != nil {
 		return p, err
 	}

@@ -66,7 +66,7 @@ func newHall(ctx context.Context) (*hall, error) {
 		return nil, err
 	}
 	h := &hall{}
-	if h.pair, err = newPair(ctx, 0, func(context.Context, *mesh.ServerStream) {}, guest.id); err != nil {
+	if h.pair, err = newPair(ctx, nil, 0, func(context.Context, *mesh.ServerStream) {}, guest.id); err != nil {
 		return nil, err
 	}
 	run, stop := context.WithCancel(ctx)

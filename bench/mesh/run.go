@@ -9,7 +9,7 @@ import (
 	"omx/bench/measure"
 )
 
-// Options of a run. The zero value is the full run: about 15 s.
+// Options of a run. The zero value is the full run: about 20 s.
 type Options struct {
 	Short bool // about a second: for tests of the suite itself
 }
@@ -20,6 +20,7 @@ type Result struct {
 	Request []measure.Series `json:"request"`
 	Tokens  []*Tokens        `json:"tokens"`
 	Hop     *Hop             `json:"hop"`
+	Sockets []measure.Series `json:"sockets"`
 }
 
 const (
@@ -38,7 +39,7 @@ const (
 	manyRate    = 100_000 // tokens a second: 64 people at some 1,500 each, far above what anybody reads
 )
 
-// Run measures requests, tokens and the hop, one after the other.
+// Run measures requests, tokens, the hop and sockets, one after the other.
 func Run(ctx context.Context, opt Options, progress io.Writer) (*Result, error) {
 	cfg, each, requests := measure.Config{Duration: 300 * time.Millisecond, Repeats: 5}, 2*time.Second, 1000
 	if opt.Short {
@@ -61,6 +62,10 @@ func Run(ctx context.Context, opt Options, progress io.Writer) (*Result, error) 
 	}
 	if r.Hop, err = hop(ctx, requests); err != nil {
 		return nil, fmt.Errorf("measure the hop: %w", err)
+	}
+	cfg.Duration = cfg.Duration * 2 / 3
+	if r.Sockets, err = measure.Cases(ctx, socketCases(ctx), cfg, progress); err != nil {
+		return nil, fmt.Errorf("measure sockets: %w", err)
 	}
 	return r, nil
 }

@@ -26,7 +26,7 @@ const maxDelays = 1 << 16
 // offered rate.
 func tokens(ctx context.Context, streams int, offered float64, d time.Duration) (*Tokens, error) {
 	began := time.Now()
-	p, err := newPair(ctx, 0, func(ctx context.Context, s *mesh.ServerStream) {
+	p, err := newPair(ctx, nil, 0, func(ctx context.Context, s *mesh.ServerStream) {
 		if s.Accept() != nil {
 			return
 		}

@@ -4,14 +4,19 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"omx/bench/measure"
 )
 
 func (r *Result) series(variant string) *measure.Series {
-	for i := range r.Request {
-		if r.Request[i].Variant == variant {
-			return &r.Request[i]
+	return find(r.Request, nameRequest, variant)
+}
+
+func find(all []measure.Series, name, variant string) *measure.Series {
+	for i := range all {
+		if all[i].Name == name && all[i].Variant == variant {
+			return &all[i]
 		}
 	}
 	return &measure.Series{}
@@ -31,8 +36,8 @@ func (r *Result) overBare(variant string) float64 {
 func (r *Result) Check() error {
 	var errs []error
 	miss := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	for i := range r.Request {
-		if s := &r.Request[i]; s.Note != "" {
+	for _, s := range slices.Concat(r.Request, r.Sockets) {
+		if s.Note != "" {
 			miss("%s by %s: %s", s.Name, s.Variant, s.Note)
 		}
 	}
@@ -67,12 +72,14 @@ func (r *Result) tables() []*measure.Table {
 		}
 		tokens.Rows = append(tokens.Rows, []string{name, offered, measure.Count(t.Rate), measure.Nanos(float64(t.Delay.P50)), measure.Nanos(float64(t.Delay.P90)), measure.Nanos(float64(t.Delay.P99))})
 	}
-	return []*measure.Table{requests, tokens, r.Hop.table()}
+	return []*measure.Table{requests, tokens, r.Hop.table(), socketTable(r.Sockets)}
 }
 
 const howMade = `Two ends in one process, over real QUIC on loopback: what a network adds is not
 here, and both ends share the processors; processor time and allocations are those
-of both. Where as many tokens are sent as go, their delay is that of a full queue.`
+of both. Where as many tokens are sent as go, their delay is that of a full queue.
+omx's sockets receive datagrams joined by the kernel where it is Linux; elsewhere they
+are the system's.`
 
 // WriteTable writes what a terminal shows.
 func (r *Result) WriteTable(w io.Writer) error {

@@ -31,7 +31,7 @@ type benchCmd struct {
 	API      benchAPICmd      `cmd:"" name:"api" help:"Small requests, first tokens and many streams over HTTP."`
 	Engine   benchEngineCmd   `cmd:"" help:"Answers, prompts and first tokens beside the bare binding; the loss of a worker."`
 	Bare     benchBareCmd     `cmd:"" name:"engine-bare" hidden:"" help:"The bare binding; started by bench engine."`
-	Mesh     benchMeshCmd     `cmd:"" help:"Requests and tokens between nodes, and what a peer's answer costs."`
+	Mesh     benchMeshCmd     `cmd:"" help:"Requests and tokens between nodes, what a peer's answer costs and what sockets save."`
 	Store    benchStoreCmd    `cmd:"" help:"What a node keeps of its mesh: questions, saving, opening, damage."`
 	Report   benchReportCmd   `cmd:"" help:"Run every suite and write BENCHMARKS.md."`
 }
