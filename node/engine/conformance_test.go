@@ -16,6 +16,7 @@ import (
 // setup is what a case of the suite asks of an engine.
 type setup struct {
 	slots, queue int
+	context      int
 	endless      bool // answers go on to the end of the context
 }
 
@@ -27,7 +28,7 @@ const freeWithin = 100 * time.Millisecond
 func TestConformance(t *testing.T) {
 	engines := map[string]maker{
 		"sim": func(t *testing.T, s setup) Engine {
-			cfg := SimConfig{Models: []Status{{ID: model(t, "sim")}}, Slots: s.slots, QueueLimit: s.queue, Prefill: 20 * time.Microsecond, Decode: 200 * time.Microsecond}
+			cfg := SimConfig{Models: []Status{{ID: model(t, "sim")}}, Slots: s.slots, QueueLimit: s.queue, ContextTokens: s.context, Prefill: 20 * time.Microsecond, Decode: 200 * time.Microsecond}
 			if s.endless {
 				cfg.Output = 1 << 20
 			}
@@ -40,7 +41,7 @@ func TestConformance(t *testing.T) {
 		},
 		"local": func(t *testing.T, s setup) Engine {
 			return newLocal(t, func(c *LocalConfig) {
-				c.Slots, c.QueueLimit = s.slots, s.queue
+				c.Slots, c.QueueLimit, c.ContextTokens = s.slots, s.queue, s.context
 				if s.endless {
 					c.Models[0].Path = endlessModel(t)
 				}
@@ -54,6 +55,7 @@ func TestConformance(t *testing.T) {
 		"answers":                  {setup{}, testAnswers},
 		"same again":               {setup{}, testSameAgain},
 		"length":                   {setup{endless: true}, testLength},
+		"context shift":            {setup{endless: true, context: 128}, testShift},
 		"stop text":                {setup{}, testStopText},
 		"refusals":                 {setup{}, testRefusals},
 		"reader gives up":          {setup{slots: 1, endless: true}, testReaderGivesUp},

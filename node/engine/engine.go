@@ -39,6 +39,12 @@ type Prompt struct {
 	Raw string `json:"raw,omitempty"`
 	// MaxTokens ends the answer; 0 or less means at the end of the context.
 	MaxTokens int `json:"max_tokens,omitempty"`
+	// Shift has an answer that fills its context go on: of the tokens behind the first
+	// NumKeep of the prompt, half are forgotten. It ends with ShiftContexts times the
+	// context then. Below 0, NumKeep is the whole prompt; a mark of a text's beginning
+	// is not counted, and stays. Whoever cannot returns ErrCannot.
+	Shift   bool `json:"shift,omitempty"`
+	NumKeep int  `json:"num_keep,omitempty"`
 	// Temperature 0 always takes the likeliest token; the rest is then unused.
 	Temperature float32 `json:"temperature,omitempty"`
 	TopP        float32 `json:"top_p,omitempty"` // 0 or from 1: all
@@ -101,6 +107,9 @@ const (
 	FinishLength Finish = "length" // MaxTokens or the end of the context
 )
 
+// ShiftContexts is how many contexts long an answer may be whose context shifts.
+const ShiftContexts = frame.ShiftContexts
+
 // Usage is what a request took. Spans are nanoseconds in JSON.
 type Usage struct {
 	PromptTokens int           `json:"prompt_tokens"`
@@ -110,8 +119,9 @@ type Usage struct {
 	TTFT         time.Duration `json:"ttft"`          // from the call to the first text
 	Total        time.Duration `json:"total"`
 	Finish       Finish        `json:"finish"`
-	Stop         string        `json:"stop,omitempty"`  // the stop text that ended the answer
-	Calls        []Call        `json:"calls,omitempty"` // of tools; no part of the text
+	Stop         string        `json:"stop,omitempty"`   // the stop text that ended the answer
+	Calls        []Call        `json:"calls,omitempty"`  // of tools; no part of the text
+	Shifts       int           `json:"shifts,omitempty"` // how often the context has shifted, as far as it is known
 }
 
 // EmbedRequest asks for the meaning of texts as vectors.

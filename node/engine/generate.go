@@ -39,7 +39,7 @@ func (s *served) generate(ctx context.Context, p *Prompt, emit func(Token) error
 			return u, err
 		case result != nil:
 			u.PromptTokens, u.CachedTokens, u.OutputTokens, u.Finish = result.Prompt, result.Cached, result.Output, Finish(result.Finish)
-			u.Stop, u.Calls = result.Stop, result.Calls
+			u.Stop, u.Calls, u.Shifts = result.Stop, result.Calls, result.Shifts
 			return u, resultError(result)
 		}
 	}
@@ -50,7 +50,7 @@ func job(p *Prompt) *frame.Job {
 	return &frame.Job{Messages: p.Messages, Raw: p.Raw, MaxTokens: max(p.MaxTokens, 0), Temperature: p.Temperature, TopP: p.TopP, TopK: p.TopK, MinP: p.MinP,
 		Presence: p.PresencePenalty, Frequency: p.FrequencyPenalty, Repeat: p.RepeatPenalty, RepeatLast: p.RepeatLast,
 		Grammar: p.Grammar, Tools: p.Tools, Choice: string(p.Choice), OneCall: p.OneCall, Think: p.Think, Logprobs: p.Logprobs,
-		Seed: p.Seed, Stop: p.Stop, Scope: p.Scope, Begun: p.Begun}
+		Seed: p.Seed, Stop: p.Stop, Scope: p.Scope, Begun: p.Begun, Shift: p.Shift, Keep: p.NumKeep}
 }
 
 // embed makes vectors with the model's worker.

@@ -100,7 +100,11 @@ func (s *Sim) Generate(ctx context.Context, p *Prompt, emit func(Token) error) (
 	if natural == 0 {
 		natural = 4 + int(simHash(seed, ^uint64(0))%64)
 	}
-	limit := s.cfg.ContextTokens - u.PromptTokens
+	room := s.cfg.ContextTokens - u.PromptTokens
+	limit := room
+	if p.Shift {
+		limit = ShiftContexts * s.cfg.ContextTokens
+	}
 	if p.MaxTokens > 0 {
 		limit = min(limit, p.MaxTokens)
 	}
@@ -111,6 +115,9 @@ func (s *Sim) Generate(ctx context.Context, p *Prompt, emit func(Token) error) (
 	var begun Begun
 	if p.Begun != nil {
 		begun = *p.Begun
+	}
+	if begun.Tokens >= room && begun.Tokens < limit {
+		return u, fmt.Errorf("%w: an answer whose context has shifted cannot be gone on with", ErrCannot)
 	}
 	start := time.Now().Add(time.Duration(u.PromptTokens+begun.Tokens) * s.cfg.Prefill)
 	// What has been said elsewhere is said again to the buffer, but not given.

@@ -117,7 +117,15 @@ type Job struct {
 	Stop     []string          `json:"stop,omitempty"`
 	Scope    uint64            `json:"scope,omitempty"` // prompts of other scopes share nothing
 	Begun    *Begun            `json:"begun,omitempty"`
+	// Shift has the context shift when it is full; Keep is how many tokens of the
+	// prompt then stay, below 0 all. Without MaxTokens it ends after ShiftContexts.
+	Shift bool `json:"shift,omitempty"`
+	Keep  int  `json:"keep,omitempty"`
 }
+
+// ShiftContexts is how many contexts long an answer may be whose context shifts: a
+// model that finds no end must not have its slot for ever. Ollama has the same.
+const ShiftContexts = 10
 
 // Begun is the beginning of an answer, as its reader has it.
 type Begun struct {
@@ -156,6 +164,7 @@ type Result struct {
 	Finish string `json:"finish,omitempty"`
 	Stop   string `json:"stop,omitempty"` // the stop text that ended it
 	Calls  []Call `json:"calls,omitempty"`
+	Shifts int    `json:"shifts,omitempty"` // how often the context has shifted
 }
 
 // Rates are moving averages.

@@ -123,6 +123,26 @@ func TestOllamaRequests(t *testing.T) {
 	}
 }
 
+// Ollama's contexts shift if they are to; those of other servers cannot be told to.
+func TestContextShift(t *testing.T) {
+	p := &engine.Prompt{Model: id(t, "m"), Raw: "Once", Shift: true, NumKeep: -1}
+	_, body := sent(t, Ollama, p)
+	same(t, body, `{"model":"m","prompt":"Once","raw":true,"stream":true,"truncate":false,"shift":true,
+		"options":{"temperature":0,"top_k":0,"top_p":1,"min_p":0,"presence_penalty":0,"frequency_penalty":0,"repeat_penalty":1,"num_keep":-1}}`)
+	for shift, want := range map[bool]int{false: 100, true: 1000} {
+		p.Shift = shift
+		if r, err := new(ollama).request(found{context: 100}, p); err != nil || r.Options["num_predict"] != want {
+			t.Errorf("shift %v: %v, %v, want at most %d tokens", shift, r, err, want)
+		}
+	}
+	asked := 0
+	s := serve(t, faulty(OpenAI, func(w http.ResponseWriter, _ *http.Request) { asked++; w.WriteHeader(500) }))
+	p.Shift = true
+	if _, _, err := answerOf(start(t, Config{URL: s.URL}), p); !errors.Is(err, engine.ErrCannot) || !strings.Contains(err.Error(), "context_shift") || asked > 0 {
+		t.Errorf("asked %d times: %v, want ErrCannot", asked, err)
+	}
+}
+
 // A server that does not like a field is asked once more without.
 func TestAskedAgainWithout(t *testing.T) {
 	tests := []struct {

@@ -29,7 +29,8 @@ type ollamaRequest struct {
 	Logprobs bool              `json:"logprobs,omitempty"`
 	Top      int               `json:"top_logprobs,omitempty"`
 	Options  map[string]any    `json:"options"`
-	// What is too long is an error, and not cut behind the client's back.
+	// What is too long is an error, and not cut behind the client's back; contexts
+	// shift if that is asked for.
 	Truncate bool `json:"truncate"`
 	Shift    bool `json:"shift"`
 }
@@ -58,7 +59,7 @@ func (o *ollama) request(m found, p *engine.Prompt) (*ollamaRequest, error) {
 		return nil, fmt.Errorf("%w: grammars other than JSON schemas go to no upstream", engine.ErrCannot)
 	}
 	r := &ollamaRequest{Model: m.name, Prompt: p.Raw, Raw: p.Raw != "", Stream: true, Format: p.Schema, Tools: p.Tools, Think: p.Think,
-		Logprobs: p.Logprobs > 0, Top: max(p.Logprobs-1, 0)}
+		Logprobs: p.Logprobs > 0, Top: max(p.Logprobs-1, 0), Shift: p.Shift}
 	switch {
 	case p.Choice == engine.ChoiceNone:
 		r.Tools = nil
@@ -91,11 +92,17 @@ func (o *ollama) request(m found, p *engine.Prompt) (*ollamaRequest, error) {
 	if len(p.Stop) > 0 {
 		r.Options["stop"] = p.Stop
 	}
+	if p.Shift {
+		r.Options["num_keep"] = p.NumKeep
+	}
 	// Without a number, older ones go on for ten times their context.
 	if n := max(p.MaxTokens, 0); n > 0 {
 		r.Options["num_predict"] = n
 	} else if m.context > 0 {
 		r.Options["num_predict"] = m.context
+		if p.Shift {
+			r.Options["num_predict"] = engine.ShiftContexts * m.context
+		}
 	}
 	return r, nil
 }

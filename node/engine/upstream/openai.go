@@ -86,6 +86,9 @@ func openAIMessages(messages []engine.Message) []openAIMessage {
 
 // request is the body that asks for an answer.
 func (o *openAI) request(m found, p *engine.Prompt) (*openAIRequest, error) {
+	if p.Shift {
+		return nil, fmt.Errorf("%w: a server with OpenAI's API cannot be told to shift its context (shift, context_shift)", engine.ErrCannot)
+	}
 	r := &openAIRequest{Model: m.name, Messages: openAIMessages(p.Messages), Prompt: p.Raw, Stream: true, StreamOptions: map[string]bool{"include_usage": true},
 		MaxTokens: max(p.MaxTokens, 0), Temperature: p.Temperature, TopP: p.TopP, PresencePenalty: p.PresencePenalty, FrequencyPenalty: p.FrequencyPenalty,
 		Seed: p.Seed, Stop: p.Stop[:min(len(p.Stop), openAIStops)], Tools: p.Tools, extras: &extras{}}

@@ -109,6 +109,7 @@ func (m *loaded) openText(cfg *frame.LoadConfig) (err error) {
 	cp := llama.ContextDefaultParams()
 	cp.NCtx, cp.NSeqMax = uint32(m.room*cfg.Slots), uint32(cfg.Slots)
 	cp.NBatch, cp.NUbatch = batchTokens, batchTokens
+	cp.KVUnified = 0 // each slot has memory of its own: shared cells would shift for all
 	if cfg.GPULayers == 0 {
 		// On CPUs flash attention is the slower one where it matters, in long contexts:
 		// 2,036 tokens of the demonstration model took 7.6 s with it and 1.8 s without

@@ -140,6 +140,11 @@ func (l *loop) start(c command) {
 		refuse(*failure)
 		return
 	}
+	limit, keep, failure := l.bounds(c.job, in)
+	if failure != nil {
+		refuse(*failure)
+		return
+	}
 	prompt := slices.Concat(in.tokens, in.begun)
 	c.job.Grammar = in.grammar
 	best, known := l.choose(prompt, c.job.Scope)
@@ -157,17 +162,10 @@ func (l *loop) start(c command) {
 		refuse(cannotGoOn)
 		return
 	}
-	limit := l.model.context() - len(in.tokens)
-	if len(in.begun) >= limit { // there is no room to read it, and no need
-		limit = len(in.begun)
-	}
-	if c.job.MaxTokens > 0 {
-		limit = min(limit, c.job.MaxTokens)
-	}
 	known = l.recall(best, known, prompt, c.job.Scope)
 	l.arrived++
 	*best = slot{index: best.index, held: best.held[:known], scope: c.job.Scope, request: c.request, since: l.arrived, prompt: prompt, read: known, cached: known,
-		limit: limit, sampler: draws, text: text.New(c.job.Stop), parser: in.parser, one: c.job.OneCall, top: c.job.Logprobs}
+		limit: limit, keep: keep, sampler: draws, text: text.New(c.job.Stop), parser: in.parser, one: c.job.OneCall, top: c.job.Logprobs}
 	if c.job.Begun != nil {
 		l.goOn(best, in, c.job.Begun)
 	}
@@ -247,7 +245,7 @@ func (l *loop) choose(prompt []token, scope uint64) (best *slot, known int) {
 func (l *loop) step() error {
 	l.batch, l.draws = l.batch[:0], l.draws[:0]
 	for i := range l.slots {
-		if s := &l.slots[i]; s.busy() && !s.reading() {
+		if s := &l.slots[i]; s.busy() && !s.reading() && l.makeRoom(s) {
 			l.add(s, s.last, true)
 		}
 	}
@@ -382,7 +380,8 @@ func (l *loop) finish(s *slot, r frame.Result) {
 		r.Failure, r.Finish = cannotGoOn, ""
 	}
 	read := len(s.prompt) - s.begun
-	r.Prompt, r.Cached, r.Output, r.Calls = read, min(s.cached, read), max(s.output, s.output-s.pending), s.calls
+	r.Prompt, r.Cached, r.Output, r.Calls, r.Shifts = read, min(s.cached, read), max(s.output, s.output-s.pending), s.calls, s.shifts
+	l.settle(s)
 	l.sendRates(time.Now(), true)
 	l.send(frame.End, s.request, r)
 	*s = slot{index: s.index, held: s.held, scope: s.scope, since: s.since}

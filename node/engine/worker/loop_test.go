@@ -20,6 +20,8 @@ type script struct {
 	room   int
 	slots  map[int][]token // what each slot remembers
 	whole  bool            // it can only forget all
+	fixed  bool            // it cannot shift
+	torn   bool            // it fails to
 	fail   error
 	steps  [][]entry
 	drawn  []token
@@ -37,7 +39,7 @@ func (m *script) encode(job *frame.Job, _ int) (*encoded, error) {
 	for _, b := range []byte(messages[0].Content) {
 		out = append(out, token(b))
 	}
-	e := &encoded{tokens: out, n: len(out), grammar: job.Grammar}
+	e := &encoded{tokens: out, n: len(out), bos: len(out) > 0 && out[0] == '^', grammar: job.Grammar}
 	if job.Begun != nil {
 		e.written = job.Begun.Text
 		if job.Think != nil {
@@ -96,6 +98,20 @@ func (m *script) forget(slot, from int) bool {
 	}
 	m.slots[slot] = m.slots[slot][:from]
 	return true
+}
+
+func (m *script) canShift() bool { return !m.fixed }
+
+func (m *script) shift(slot, keep, n int) (int, bool) {
+	if len(m.slots[slot]) != m.room || keep+n > m.room || n < 1 {
+		m.t.Errorf("slot %d: shift of %d behind %d, it holds %d of %d", slot, n, keep, len(m.slots[slot]), m.room)
+	}
+	if m.torn {
+		m.slots[slot] = nil
+		return 0, false
+	}
+	m.slots[slot] = slices.Delete(m.slots[slot], keep, keep+n)
+	return keep, true
 }
 
 func (m *script) share(from, to, n int) bool {

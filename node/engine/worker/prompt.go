@@ -72,6 +72,7 @@ func (m *loaded) encode(job *frame.Job, limit int) (*encoded, error) {
 	}
 	e.tokens = tokens(llama.Tokenize(m.vocab, text, true, true))
 	e.n = len(e.tokens)
+	e.bos = e.n > 0 && e.tokens[0] == token(llama.VocabBOS(m.vocab))
 	if job.Begun != nil {
 		return e, m.goOn(e, job.Begun)
 	}

@@ -33,6 +33,12 @@ type model interface {
 	// forget drops what a slot holds from a position on. It returns false where
 	// the model can only forget all, and has then forgotten nothing.
 	forget(slot, from int) bool
+	// canShift tells whether shift can be used.
+	canShift() bool
+	// shift drops n tokens that a slot remembers behind the first keep; those after
+	// them move up. It tells how many at the start serve other requests still, and
+	// false where it failed; the slot is empty then.
+	shift(slot, keep, n int) (intact int, ok bool)
 	// share has a slot remember the first n tokens of what another does, in place of
 	// its own. It returns false where the model cannot; the slot is empty then.
 	share(from, to, n int) bool
@@ -59,6 +65,7 @@ type model interface {
 type encoded struct {
 	tokens    []token
 	n         int          // how many there are; an estimate if they are too many
+	bos       bool         // the first is the mark of a text's beginning
 	grammar   string       // in place of the request's
 	parser    *chat.Parser // of the answer; nil: it is text
 	inThought bool         // the answer begins within a thought
@@ -90,6 +97,9 @@ type slot struct {
 	output  int // tokens drawn, without the one that says "end"
 	cached  int // tokens of the prompt that the slot held already
 	limit   int // of output
+	keep    int // tokens of the prompt that a shift keeps
+	shifts  int // how often the context has shifted
+	intact  int // tokens held that serve other requests, once it has
 	pending int // drawn tokens that no Piece has covered; below 0: covered, and drawn again
 	said    begun
 	sampler sampler
@@ -108,8 +118,11 @@ func (s *slot) reading() bool { return s.busy() && s.read < len(s.prompt) }
 // common is the number of tokens at the start that the slot holds already; at
 // least one token of the prompt must be decoded to draw from.
 func (s *slot) common(prompt []token, scope uint64) int {
-	n := 0
-	for s.scope == scope && n < len(s.held) && n < len(prompt)-1 && s.held[n] == prompt[n] {
+	n, most := 0, len(s.held)
+	if s.shifts > 0 {
+		most = s.intact
+	}
+	for s.scope == scope && n < most && n < len(prompt)-1 && s.held[n] == prompt[n] {
 		n++
 	}
 	return n
