@@ -83,9 +83,14 @@ const (
 	fnvPrime uint64 = 1099511628211
 )
 
+// numKeep is how many tokens of a prompt stay when its context shifts: enough for what
+// later ones look at for want of something better (Xiao et al., "Efficient Streaming
+// Language Models with Attention Sinks", 2023). Ollama has the same.
+const numKeep = 4
+
 // prompt is the engine's form of a client's request.
 func prompt(c *api.Chat) (engine.Prompt, error) {
-	p := engine.Prompt{Model: c.Model, Scope: c.Tenant.Handle(), Raw: c.Raw, MaxTokens: c.MaxTokens, Stop: c.Stop, Temperature: 0.8, TopP: 0.95, TopK: 40}
+	p := engine.Prompt{Model: c.Model, Scope: c.Tenant.Handle(), Raw: c.Raw, MaxTokens: c.MaxTokens, Stop: c.Stop, Temperature: 0.8, TopP: 0.95, TopK: 40, Shift: c.Shift, NumKeep: numKeep}
 	for i := range c.Messages {
 		m := &c.Messages[i]
 		p.Messages = append(p.Messages, engine.Message{Role: m.Role, Content: m.Content, Thinking: m.Thinking, Calls: engineCalls(m.Calls), CallID: m.CallID, Name: m.Name})
@@ -99,6 +104,7 @@ func prompt(c *api.Chat) (engine.Prompt, error) {
 	set(&p.FrequencyPenalty, c.FrequencyPenalty)
 	set(&p.RepeatPenalty, c.RepeatPenalty)
 	set(&p.RepeatLast, c.RepeatLast)
+	set(&p.NumKeep, c.NumKeep)
 	set(&p.Seed, c.Seed)
 	if p.Seed == 0 { // all that may answer draw alike
 		p.Seed = rand.Uint32()

@@ -124,7 +124,7 @@ func TestStoredModels(t *testing.T) {
 		{"blob", "POST", "/api/blobs/sha256:" + digest, data, 201, "", "[fixed one two]"},
 		{"blob of another digest", "POST", "/api/blobs/sha256:" + strings.Repeat("cd", 32), data, 400, "digest", "[fixed one two]"},
 		{"blob is there", "HEAD", "/api/blobs/sha256:" + digest, nil, 200, "", "[fixed one two]"},
-		{"create", "POST", "/api/create", body{"model": "mine", "files": body{"m.gguf": "sha256:" + digest}, "system": "Be brief.", "parameters": body{"temperature": 0, "stop": "END", "num_predict": 7}, "stream": false}, 200, "success", "[fixed mine one two]"},
+		{"create", "POST", "/api/create", body{"model": "mine", "files": body{"m.gguf": "sha256:" + digest}, "system": "Be brief.", "parameters": body{"temperature": 0, "stop": "END", "num_predict": 7, "num_keep": 24}, "stream": false}, 200, "success", "[fixed mine one two]"},
 		{"create of no file", "POST", "/api/create", body{"model": "x", "files": body{"m.gguf": "sha256:" + strings.Repeat("cd", 32)}, "stream": false}, 404, "", "[fixed mine one two]"},
 		{"create with nonsense", "POST", "/api/create", body{"model": "x", "from": "one", "parameters": body{"temperature": "hot"}, "stream": false}, 400, "parameters", "[fixed mine one two]"},
 		{"create with a template", "POST", "/api/create", body{"model": "x", "from": "one", "template": "{{ .Prompt }}", "stream": false}, 400, "template", "[fixed mine one two]"},
@@ -142,12 +142,12 @@ func TestStoredModels(t *testing.T) {
 	}
 	// What a stored model's requests are without a word of their own.
 	w := &wireRequest{Prompt: engine.Prompt{Model: model(t, "yours"), Temperature: 0.8, TopK: 40, Messages: []engine.Message{{Role: "user", Content: "x"}}}}
-	if err := n.defaults(w); err != nil || w.Prompt.Temperature != 0 || w.Prompt.TopK != 40 || w.Prompt.MaxTokens != 7 || fmt.Sprint(w.Prompt.Stop) != "[END]" ||
+	if err := n.defaults(w); err != nil || w.Prompt.Temperature != 0 || w.Prompt.NumKeep != 24 || w.Prompt.TopK != 40 || w.Prompt.MaxTokens != 7 || fmt.Sprint(w.Prompt.Stop) != "[END]" ||
 		len(w.Prompt.Messages) != 2 || w.Prompt.Messages[0].Content != "Be brief." {
 		t.Errorf("%+v, %v", w.Prompt, err)
 	}
-	w = &wireRequest{Said: saidTemperature, Prompt: engine.Prompt{Model: model(t, "yours"), Temperature: 0.8, MaxTokens: 3, Stop: []string{"no"}, Messages: []engine.Message{{Role: "system", Content: "y"}}}}
-	if err := n.defaults(w); err != nil || w.Prompt.Temperature != 0.8 || w.Prompt.MaxTokens != 3 || fmt.Sprint(w.Prompt.Stop) != "[no]" || len(w.Prompt.Messages) != 1 {
+	w = &wireRequest{Said: saidTemperature | saidKeep, Prompt: engine.Prompt{Model: model(t, "yours"), Temperature: 0.8, MaxTokens: 3, NumKeep: 2, Stop: []string{"no"}, Messages: []engine.Message{{Role: "system", Content: "y"}}}}
+	if err := n.defaults(w); err != nil || w.Prompt.Temperature != 0.8 || w.Prompt.NumKeep != 2 || w.Prompt.MaxTokens != 3 || fmt.Sprint(w.Prompt.Stop) != "[no]" || len(w.Prompt.Messages) != 1 {
 		t.Errorf("what the client said: %+v, %v", w.Prompt, err)
 	}
 }

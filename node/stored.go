@@ -31,6 +31,7 @@ type options struct {
 	FrequencyPenalty *float32 `json:"frequency_penalty"`
 	RepeatLast       *int     `json:"repeat_last_n"`
 	NumPredict       *int     `json:"num_predict"`
+	NumKeep          *int     `json:"num_keep"`
 	Seed             *uint32  `json:"seed"`
 	Stop             stopTexts
 }
@@ -79,6 +80,7 @@ func (p *modelParams) apply(w *wireRequest) error {
 	defaultTo(said, saidFrequency, &q.FrequencyPenalty, o.FrequencyPenalty)
 	defaultTo(said, saidLast, &q.RepeatLast, o.RepeatLast)
 	defaultTo(said, saidSeed, &q.Seed, o.Seed)
+	defaultTo(said, saidKeep, &q.NumKeep, o.NumKeep)
 	if o.NumPredict != nil && q.MaxTokens == 0 {
 		q.MaxTokens = max(*o.NumPredict, 0)
 	}
@@ -99,6 +101,7 @@ const (
 	saidFrequency
 	saidLast
 	saidSeed
+	saidKeep
 )
 
 func defaultTo[T any](said, what uint32, to *T, def *T) {
@@ -111,7 +114,8 @@ func defaultTo[T any](said, what uint32, to *T, def *T) {
 func said(c *api.Chat) uint32 {
 	return is(c.Temperature, saidTemperature) | is(c.TopP, saidTopP) | is(c.TopK, saidTopK) | is(c.MinP, saidMinP) |
 		is(c.RepeatPenalty, saidRepeat) | is(c.PresencePenalty, saidPresence) | is(c.FrequencyPenalty, saidFrequency) |
-		is(c.RepeatLast, saidLast) | is(c.Seed, saidSeed)
+		is(c.RepeatLast, saidLast) | is(c.Seed, saidSeed) |
+		is(c.NumKeep, saidKeep)
 }
 
 func is[T any](said *T, what uint32) uint32 {

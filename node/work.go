@@ -51,6 +51,9 @@ func (n *Node) work(ctx context.Context, w *wireRequest, out sink) (engine.Usage
 	}
 	usage, err := n.engine.Generate(ctx, &w.Prompt, out.token)
 	if err == nil {
+		if usage.Shifts > 0 && w.Prompt.NumKeep >= 0 { // the rest of it is forgotten
+			w.chain.n = min(w.chain.n, w.Prompt.NumKeep/blockTokens)
+		}
 		n.remembered.put(model, &w.chain, n.slots(model))
 	}
 	return usage, err

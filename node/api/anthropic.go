@@ -15,6 +15,7 @@ type anthropicBody struct {
 	Stop      []string           `json:"stop_sequences"`
 	Stream    bool               `json:"stream"`
 	sampling
+	shifting
 	Tools      []anthropicTool   `json:"tools"`
 	ToolChoice anthropicChoice   `json:"tool_choice"`
 	Servers    json.RawMessage   `json:"mcp_servers"`
@@ -52,6 +53,9 @@ func (o *anthropicBody) chat(arrived time.Time) (*Chat, error) {
 		return nil, err
 	}
 	if err := o.apply(c, "", 1); err != nil {
+		return nil, err
+	}
+	if err := o.shift(c); err != nil {
 		return nil, err
 	}
 	return c, c.finish(o.Model, words{messages: "messages", stop: "stop_sequences", stops: maxStops})

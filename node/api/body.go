@@ -53,7 +53,7 @@ var beforeFault = regexp.MustCompile(`"(\w{1,64})"\s*:\s*-?$`)
 
 // ours are the names of embedded structs, which are in the paths of fields that
 // encoding/json tells; clients do not know them.
-var ours = strings.NewReplacer("openAIBody.", "", "ollamaBody.", "", "sampling.", "", "modelName.", "", "flatFunction.", "")
+var ours = strings.NewReplacer("openAIBody.", "", "ollamaBody.", "", "sampling.", "", "shifting.", "", "modelName.", "", "flatFunction.", "")
 
 // decode parses JSON into v; the nesting is bounded before anything is built.
 func decode(b []byte, v any) error {

@@ -14,11 +14,13 @@ type ollamaBody struct {
 	Format      json.RawMessage `json:"format"`
 	Think       json.RawMessage `json:"think"` // true, or how much
 	KeepAlive   keepAlive       `json:"keep_alive"`
+	Shift       bool            `json:"shift"` // Ollama's own default is true
 	Logprobs    bool            `json:"logprobs"`
 	TopLogprobs *float64        `json:"top_logprobs"`
 	Options     struct {
 		sampling
 		NumPredict *float64 `json:"num_predict"`
+		NumKeep    *float64 `json:"num_keep"`
 		TypicalP   *float64 `json:"typical_p"`
 		Stop       stops    `json:"stop"`
 	} `json:"options"`
@@ -109,6 +111,10 @@ func (o *ollamaBody) into(c *Chat, messages string) error {
 		opt.Seed = nil
 	}
 	if err := opt.apply(c, "options.", 2); err != nil {
+		return err
+	}
+	c.Shift = o.Shift
+	if err := c.keep("options.num_keep", opt.NumKeep); err != nil {
 		return err
 	}
 	if c.RepeatLast != nil && *c.RepeatLast == 0 { // of no tokens at all

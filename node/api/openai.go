@@ -14,6 +14,7 @@ type openAIBody struct {
 		IncludeUsage bool `json:"include_usage"`
 	} `json:"stream_options"`
 	sampling
+	shifting
 	MaxTokens      *float64        `json:"max_tokens"`
 	Stop           stops           `json:"stop"`
 	N              *float64        `json:"n"`
@@ -133,6 +134,9 @@ func (o *openAIBody) into(c *Chat, messages string) error {
 		return err
 	}
 	if err := o.apply(c, "", 2); err != nil {
+		return err
+	}
+	if err := o.shift(c); err != nil {
 		return err
 	}
 	return c.finish(o.Model, words{messages: messages, stop: "stop", stops: 4})

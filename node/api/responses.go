@@ -16,6 +16,7 @@ type response struct {
 	Stream          bool          `json:"stream"`
 	MaxOutputTokens *float64      `json:"max_output_tokens"`
 	sampling
+	shifting
 	Text struct {
 		Format schemaFormat `json:"format"`
 	} `json:"text"`
@@ -84,6 +85,9 @@ func (o *response) chat(arrived time.Time) (*Chat, error) {
 		return nil, err
 	}
 	if err := o.apply(c, "", 2); err != nil {
+		return nil, err
+	}
+	if err := o.shift(c); err != nil {
 		return nil, err
 	}
 	return c, c.finish(o.Model, words{messages: "input", stop: "stop", stops: maxStops})

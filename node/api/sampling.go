@@ -41,6 +41,26 @@ func (s *sampling) apply(c *Chat, prefix string, hottest float64) error {
 	return k.err()
 }
 
+// shifting says what becomes of an answer that fills its context, in the words of
+// llama.cpp: the APIs that omx speaks have none, but for Ollama's.
+type shifting struct {
+	ContextShift bool     `json:"context_shift"`
+	NumKeep      *float64 `json:"n_keep"`
+}
+
+// shift checks that and puts it into c.
+func (s *shifting) shift(c *Chat) error {
+	c.Shift = s.ContextShift
+	return c.keep("n_keep", s.NumKeep)
+}
+
+// keep checks how many tokens of the prompt stay when the context shifts.
+func (c *Chat) keep(name string, v *float64) error {
+	k := checker{}
+	c.NumKeep = k.int(name, v, -1, maxTokens)
+	return k.err()
+}
+
 // limit checks how many tokens an answer may have and puts it into c.
 func (c *Chat) limit(name string, v *float64) error {
 	k := checker{}

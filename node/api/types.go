@@ -26,11 +26,15 @@ type Call struct {
 // Chat is a request in the form all API shapes share. Nil means that the client
 // did not say.
 type Chat struct {
-	Model       catalog.ModelID
-	Tenant      catalog.Tenant
-	Messages    []Message
-	Raw         string // text to go on from as it is, without the model's chat template; then there are no Messages
-	MaxTokens   int    // 0: until the model ends or its context is full
+	Model     catalog.ModelID
+	Tenant    catalog.Tenant
+	Messages  []Message
+	Raw       string // text to go on from as it is, without the model's chat template; then there are no Messages
+	MaxTokens int    // 0: until the model ends or its context is full
+	// Shift has an answer that fills its context go on: half of what is behind the
+	// prompt's first NumKeep tokens, -1 all of them, is forgotten then.
+	Shift       bool
+	NumKeep     *int
 	Temperature *float32
 	TopP        *float32
 	TopK        *int
