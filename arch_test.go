@@ -30,6 +30,9 @@ const maxLines = 800
 // leaves may be imported from wherever the folder they are in may not.
 var leaves = []string{"omx/node/files"}
 
+// forTests are packages that tests share; no program links them.
+var forTests = []string{"omx/node/nodetest"}
+
 type rule struct{ pkg, banned, why string }
 
 // A pkg ending in /... covers the folders below it; so does a banned one.
@@ -143,6 +146,24 @@ func TestImportDirections(t *testing.T) {
 		if !seen[r.pkg] {
 			t.Errorf("rule for %q matches no package: it guards nothing", r.pkg)
 		}
+	}
+}
+
+func TestTestPackagesAreInNoProgram(t *testing.T) {
+	seen := 0
+	for _, p := range packages(t) {
+		if slices.Contains(forTests, p.ImportPath) {
+			seen++
+			continue
+		}
+		for _, imp := range p.Imports {
+			if slices.Contains(forTests, imp) {
+				t.Errorf("%s imports %s, which is for tests", p.ImportPath, imp)
+			}
+		}
+	}
+	if seen != len(forTests) {
+		t.Errorf("of %v there are %d: the others guard nothing", forTests, seen)
 	}
 }
 

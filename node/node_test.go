@@ -17,6 +17,7 @@ import (
 	"omx/node/catalog"
 	"omx/node/engine"
 	"omx/node/mesh"
+	"omx/node/nodetest"
 	"omx/policies"
 	"omx/policies/abi"
 )
@@ -100,14 +101,7 @@ func started(t *testing.T, cfg Config) *Node {
 	return n
 }
 
-func eventually(t *testing.T, what string, cond func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !cond(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("never: %s", what)
-		}
-	}
-}
+var eventually = nodetest.Eventually
 
 // reader is a client in this process.
 type reader struct {

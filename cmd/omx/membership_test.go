@@ -9,9 +9,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"omx/node/api"
+	"omx/node/nodetest"
 	"omx/testnet/hosts"
 )
 
@@ -104,15 +104,7 @@ func TestMeshCommands(t *testing.T) {
 		}
 		return connected
 	}
-	await := func(what string, cond func() bool) {
-		t.Helper()
-		for deadline := time.Now().Add(20 * time.Second); !cond(); time.Sleep(20 * time.Millisecond) {
-			if time.Now().After(deadline) {
-				t.Fatalf("never: %s", what)
-			}
-		}
-	}
-	await("all see all", func() bool { return members(apiA) == 3 && members(apiB) == 3 && members(apiC) == 3 })
+	nodetest.Eventually(t, "all see all", func() bool { return members(apiA) == 3 && members(apiB) == 3 && members(apiC) == 3 })
 	if _, out, _ := said(t, "mesh", "members", "--api", apiA); !strings.Contains(out, "alpha *") || !strings.Contains(out, "serve, key") || !strings.Contains(out, "24 h left") {
 		t.Errorf("members:\n%s", out)
 	}
@@ -138,9 +130,9 @@ func TestMeshCommands(t *testing.T) {
 	if code, _, talk := said(t, "mesh", "revoke", "--api", apiA, "gamma"); code != 0 || !strings.Contains(talk, "removed gamma") {
 		t.Fatalf("revoke = %d: %s", code, talk)
 	}
-	await("gamma is out", func() bool { return members(apiA) == 2 && members(apiB) == 2 && members(apiC) == 1 })
+	nodetest.Eventually(t, "gamma is out", func() bool { return members(apiA) == 2 && members(apiB) == 2 && members(apiC) == 1 })
 	stopB()
-	await("beta has left", func() bool { return members(apiA) == 1 })
+	nodetest.Eventually(t, "beta has left", func() bool { return members(apiA) == 1 })
 	alone, _ := serving(t, filepath.Join(dir, "e"))
 	if code, _, talk := said(t, "mesh", "status", "--api", alone); code != 1 || !strings.Contains(talk, "omx mesh init") {
 		t.Errorf("status without a mesh = %d: %s", code, talk)

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"omx/node/nodetest"
 	"omx/policies"
 	"omx/testnet/hosts"
 )
@@ -187,25 +188,7 @@ func TestServingNodeDiesBeforeItsFirstToken(t *testing.T) {
 		t.Errorf("%s answered %q, want another node and %q", again.Node, again.Answer, want)
 	}
 	t.Logf("answered %v after the question", time.Since(began).Round(time.Millisecond))
-
-	var nodes []struct{ Name, State string }
-	deadline := time.Now().Add(10 * time.Second)
-	for {
-		if err := first.get(t.Context(), "/omx/v1/nodes", &nodes); err != nil {
-			t.Fatal(err)
-		}
-		down := false
-		for _, n := range nodes {
-			down = down || n.Name == victim.Name && n.State == "down"
-		}
-		if down {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("the dead node is not down: %+v", nodes)
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
+	awaitDown(t, first, victim.Name)
 }
 
 // Replacing the policy file swaps the policy; requests under way and after it
@@ -258,12 +241,7 @@ func TestPolicySwapLosesNoRequest(t *testing.T) {
 	before := policy()
 	for _, next := range []string{"least-loaded", "random", "nearest"} {
 		replace(builtin(next))
-		deadline := time.Now().Add(10 * time.Second)
-		for now := policy(); now == before; now = policy() {
-			if time.Now().After(deadline) {
-				t.Fatalf("%s never came into use", next)
-			}
-		}
+		nodetest.Eventually(t, next+" comes into use", func() bool { return policy() != before })
 		before = policy()
 	}
 	replace([]byte("this is no policy"))

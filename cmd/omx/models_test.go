@@ -9,10 +9,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"omx/node/api"
 	"omx/node/engine"
+	"omx/node/nodetest"
 )
 
 // command runs a command and returns what it printed; the code must be as wanted.
@@ -43,7 +43,7 @@ func TestModelsAtARunningNode(t *testing.T) {
 		}
 		return m
 	}
-	wait(t, "it is served", func() bool {
+	nodetest.Eventually(t, "it is served", func() bool {
 		out, _ := command(t, 0, "", "models")
 		return strings.Contains(out, "mine:q8") && strings.Contains(out, "(on disk)")
 	})
@@ -65,14 +65,14 @@ func TestModelsAtARunningNode(t *testing.T) {
 		t.Error(out)
 	}
 	command(t, 0, "", "models", "unload", "other")
-	wait(t, "it is unloaded", func() bool {
+	nodetest.Eventually(t, "it is unloaded", func() bool {
 		out, _ := command(t, 0, "", "models", "show", "other")
 		return strings.Contains(out, "on disk")
 	})
 
 	// As another node's upstream, by each API that it can be asked by.
 	_, _, second := up(t, 1, 0, "--upstream", first.API)
-	wait(t, "its models are there", func() bool {
+	nodetest.Eventually(t, "its models are there", func() bool {
 		out, _ := command(t, 0, "", "models", "--api", second.API)
 		return strings.Contains(out, "mine:q8")
 	})
@@ -112,14 +112,5 @@ func TestModelsAtARunningNode(t *testing.T) {
 	}
 	if kept, err := os.ReadFile(blobs[0]); err != nil || !bytes.Equal(kept, body) {
 		t.Error("the stored file is another", err)
-	}
-}
-
-func wait(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("never: %s", what)
-		}
 	}
 }

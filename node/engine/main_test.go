@@ -7,11 +7,11 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
 
 	"omx/node/catalog"
+	"omx/node/nodetest"
 )
 
 // The test program is its own worker: "worker" as omx is, "broken" as one with
@@ -81,15 +81,7 @@ func newLocal(t testing.TB, edit func(*LocalConfig)) *Local {
 	return l
 }
 
-// eventually waits until ok says so, for at most 20 s.
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("timed out waiting until %s", what)
-		}
-	}
-}
+var eventually = nodetest.Eventually
 
 func status(e Engine) Status { return e.Models()[0] }
 

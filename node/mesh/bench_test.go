@@ -101,7 +101,7 @@ func BenchmarkRequestDialled(b *testing.B) {
 	b.Run("members", func(b *testing.B) {
 		server := founder(b)
 		client := joined(b, server, member.Serve, func(c *Config) { c.Pool = quick })
-		until(b, "connected", func() bool { return client.Has(server.ID()) && server.Has(client.ID()) })
+		eventually(b, "connected", func() bool { return client.Has(server.ID()) && server.Has(client.ID()) })
 		for _, p := range []*testPeer{client, server} { // nothing dials by itself from here on
 			for _, o := range p.peers.all() {
 				close(o.gone)

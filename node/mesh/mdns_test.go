@@ -34,7 +34,7 @@ func TestMDNS(t *testing.T) {
 	other := founder(t, open)
 	began := time.Now()
 	a, b := one.start(t, open), two.start(t, open)
-	until(t, "they have found each other", func() bool { return a.Has(b.ID()) && b.Has(a.ID()) })
+	eventually(t, "they have found each other", func() bool { return a.Has(b.ID()) && b.Has(a.ID()) })
 	t.Logf("found after %v", time.Since(began).Round(time.Millisecond))
 	if other.Count() != 0 || len(other.peers.all()) != 0 || other.Refused() != 0 {
 		t.Errorf("another mesh was troubled: %v", other.Refusals())
@@ -84,7 +84,7 @@ func TestUnprovenAreBounded(t *testing.T) {
 			t.Fatalf("%d peers", n)
 		}
 	}
-	until(t, "those that do not answer are forgotten", func() bool { return len(first.peers.all()) == 0 })
+	eventually(t, "those that do not answer are forgotten", func() bool { return len(first.peers.all()) == 0 })
 }
 
 func FuzzMDNS(f *testing.F) {

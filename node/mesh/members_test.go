@@ -92,17 +92,6 @@ func joined(t testing.TB, by *testPeer, role member.Role, change ...func(*Config
 	return m.start(t, change...)
 }
 
-// until waits a minute, which is for machines that do much else: none needs it.
-func until(t testing.TB, what string, cond func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !cond(); {
-		if time.Now().After(deadline) {
-			t.Fatalf("never: %s", what)
-		}
-		sleep(t.Context(), 5*time.Millisecond)
-	}
-}
-
 // Twenty nodes, each joined by a token of its own, find one another.
 func TestTwentyJoinAndSeeAll(t *testing.T) {
 	n := 20
@@ -117,7 +106,7 @@ func TestTwentyJoinAndSeeAll(t *testing.T) {
 	}
 	joinedIn := time.Since(began)
 	for _, p := range peers {
-		until(t, "all see all", func() bool { return p.Count() == n-1 })
+		eventually(t, "all see all", func() bool { return p.Count() == n-1 })
 	}
 	t.Logf("%d nodes: joined and started in %v, all connected to all %v after that", n, joinedIn.Round(time.Millisecond), (time.Since(began) - joinedIn).Round(time.Millisecond))
 	if limit := 5 * time.Second; time.Since(began)-joinedIn > limit {
@@ -145,20 +134,20 @@ func TestKnownAfterRestart(t *testing.T) {
 	}
 	fixed := freeUDP(t)
 	a, b := ma.start(t, func(c *Config) { c.Listen = []string{fixed} }), mb.start(t)
-	until(t, "they are connected", func() bool { return a.Has(b.ID()) && b.Has(a.ID()) })
+	eventually(t, "they are connected", func() bool { return a.Has(b.ID()) && b.Has(a.ID()) })
 	for _, p := range []*testPeer{first, a, b} {
 		if err := p.Close(); err != nil {
 			t.Fatal(err)
 		}
 	}
 	a, b = ma.start(t, func(c *Config) { c.Listen = []string{fixed} }), mb.start(t)
-	until(t, "they are connected again", func() bool { return a.Has(b.ID()) && b.Has(a.ID()) })
+	eventually(t, "they are connected again", func() bool { return a.Has(b.ID()) && b.Has(a.ID()) })
 	// One that comes back with another port is found without a restart of others.
 	if err := a.Close(); err != nil {
 		t.Fatal(err)
 	}
 	a = ma.start(t)
-	until(t, "it is found at its new address", func() bool { return a.Has(b.ID()) && b.Has(a.ID()) })
+	eventually(t, "it is found at its new address", func() bool { return a.Has(b.ID()) && b.Has(a.ID()) })
 }
 
 func TestStrangersAreRefusedByReason(t *testing.T) {
@@ -166,9 +155,9 @@ func TestStrangersAreRefusedByReason(t *testing.T) {
 	other := founder(t)
 	outsider := newMachine(t)
 	foreign := joined(t, other, member.Serve, func(c *Config) { c.Peers = first.Addrs() })
-	until(t, "a member of another mesh is refused", func() bool { return first.Refusals()[otherMesh] > 0 })
+	eventually(t, "a member of another mesh is refused", func() bool { return first.Refusals()[otherMesh] > 0 })
 	listing := startPeer(t, Config{Key: outsider.key, Peers: first.Addrs()})
-	until(t, "a node without a mesh is refused", func() bool { return first.Refusals()[noCredential] > 0 })
+	eventually(t, "a node without a mesh is refused", func() bool { return first.Refusals()[noCredential] > 0 })
 	if first.Count() != 0 || listing.Count() != 0 || foreign.Has(first.ID()) {
 		t.Error("a stranger counts as a peer")
 	}
@@ -177,7 +166,7 @@ func TestStrangersAreRefusedByReason(t *testing.T) {
 	}
 	// With a token open, a stranger gets in for a moment, and no further.
 	invite(t, first, member.Serve, 1)
-	until(t, "a visitor that has nothing to say", func() bool { return first.Refusals()[unreadable] > 0 })
+	eventually(t, "a visitor that has nothing to say", func() bool { return first.Refusals()[unreadable] > 0 })
 	if _, err := listing.Open(t.Context(), first.ID(), []byte("x")); !errors.Is(err, ErrUnreachable) {
 		t.Errorf("open = %v", err)
 	}
@@ -211,7 +200,7 @@ func TestStolenCredential(t *testing.T) {
 	}
 	defer h.close()
 	dial(t, h, first)
-	until(t, "it is refused", func() bool { return first.Refusals()[otherNode] > 0 })
+	eventually(t, "it is refused", func() bool { return first.Refusals()[otherNode] > 0 })
 }
 
 func TestTokens(t *testing.T) {
@@ -292,11 +281,11 @@ func TestRenewal(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := ma.start(t, set)
-	until(t, "connected", func() bool { return a.Has(first.ID()) && first.Has(a.ID()) })
+	eventually(t, "connected", func() bool { return a.Has(first.ID()) && first.Has(a.ID()) })
 	old := a.members.own.Load()
 	for range 3 { // far beyond what its certificate says
 		c.advance(40 * time.Minute)
-		until(t, "renewed, and known there", func() bool {
+		eventually(t, "renewed, and known there", func() bool {
 			own, there := a.members.own.Load(), first.peers.get(a.peer).cred.Load()
 			return own.Issued.After(old.Issued) && there != nil && there.Issued.Equal(own.Issued)
 		})
@@ -305,11 +294,11 @@ func TestRenewal(t *testing.T) {
 			t.Fatal("the connection did not live through the renewal")
 		}
 	}
-	until(t, "the founder has renewed its own", func() bool { return !first.members.own.Load().Due(c.now()) })
+	eventually(t, "the founder has renewed its own", func() bool { return !first.members.own.Load().Due(c.now()) })
 	// Both certificates have expired by now; a new connection is made all the same.
-	until(t, "connected", func() bool { return a.Has(first.ID()) })
+	eventually(t, "connected", func() bool { return a.Has(first.ID()) })
 	a.Drop(first.ID())
-	until(t, "connected again", func() bool { return a.Has(first.ID()) && first.Has(a.ID()) })
+	eventually(t, "connected again", func() bool { return a.Has(first.ID()) && first.Has(a.ID()) })
 	ship, err := member.Load(ma.dir)
 	if err != nil || !ship.Credential.Issued.Equal(a.members.own.Load().Issued) {
 		t.Errorf("on disk is not the newest: %v", err)
@@ -329,17 +318,17 @@ func TestHolderAway(t *testing.T) {
 	first := holder.start(t, set, func(cfg *Config) { cfg.Listen = []string{listen} })
 	a := joined(t, first, member.Serve, set)
 	b := joined(t, first, member.Serve, set)
-	until(t, "connected", func() bool { return a.Has(b.ID()) && b.Has(a.ID()) && a.Has(first.ID()) && b.Has(first.ID()) })
+	eventually(t, "connected", func() bool { return a.Has(b.ID()) && b.Has(a.ID()) && a.Has(first.ID()) && b.Has(first.ID()) })
 	if err := first.Close(); err != nil {
 		t.Fatal(err)
 	}
 	c.advance(55 * time.Minute)
 	a.Drop(b.ID())
-	until(t, "a new connection while the credentials last", func() bool { return a.Has(b.ID()) && b.Has(a.ID()) })
+	eventually(t, "a new connection while the credentials last", func() bool { return a.Has(b.ID()) && b.Has(a.ID()) })
 	c.advance(10 * time.Minute)
-	until(t, "parted", func() bool { return !a.Has(b.ID()) && !b.Has(a.ID()) })
+	eventually(t, "parted", func() bool { return !a.Has(b.ID()) && !b.Has(a.ID()) })
 	holder.start(t, set, func(cfg *Config) { cfg.Listen = []string{listen} })
-	until(t, "together again", func() bool { return a.Has(b.ID()) && b.Has(a.ID()) })
+	eventually(t, "together again", func() bool { return a.Has(b.ID()) && b.Has(a.ID()) })
 }
 
 // A second machine to which the key was copied does what the first does, and heeds
@@ -365,11 +354,11 @@ func TestSecondHolder(t *testing.T) {
 	second := two.start(t, set)
 	a := joined(t, second, member.Serve, set)
 	bad := joined(t, first, member.Serve, set)
-	until(t, "all see all", func() bool { return first.Count() == 3 && second.Count() == 3 && a.Count() == 3 && bad.Count() == 3 })
+	eventually(t, "all see all", func() bool { return first.Count() == 3 && second.Count() == 3 && a.Count() == 3 && bad.Count() == 3 })
 	if err := second.Revoke(bad.ID()); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "it is out", func() bool { return bad.Count() == 0 })
+	eventually(t, "it is out", func() bool { return bad.Count() == 0 })
 	for _, m := range first.members.holder.Members() {
 		if m.Node == bad.members.self {
 			t.Error("the first holder still lists it")
@@ -380,7 +369,7 @@ func TestSecondHolder(t *testing.T) {
 	}
 	old := a.members.own.Load()
 	c.advance(40 * time.Minute)
-	until(t, "renewed by the second", func() bool { return a.members.own.Load().Issued.After(old.Issued) })
+	eventually(t, "renewed by the second", func() bool { return a.members.own.Load().Issued.After(old.Issued) })
 }
 
 // A revocation reaches the end of a line of nodes, and who is revoked gets nowhere.
@@ -397,19 +386,19 @@ func TestRevocationSpreads(t *testing.T) {
 	}
 	evil := bad.start(t)
 	for _, p := range line {
-		until(t, "all see all", func() bool { return p.Count() == 4 })
+		eventually(t, "all see all", func() bool { return p.Count() == 4 })
 	}
 	began := time.Now()
 	if err := first.Revoke(evil.ID()); err != nil {
 		t.Fatal(err)
 	}
 	for _, p := range line {
-		until(t, "it is out", func() bool { return !p.Has(evil.ID()) && p.peers.get(evil.peer) == nil })
+		eventually(t, "it is out", func() bool { return !p.Has(evil.ID()) && p.peers.get(evil.peer) == nil })
 	}
 	t.Logf("out everywhere after %v", time.Since(began).Round(time.Millisecond))
-	until(t, "its dials are refused", func() bool { return line[3].Refusals()[revoked] > 0 })
+	eventually(t, "its dials are refused", func() bool { return line[3].Refusals()[revoked] > 0 })
 	if evil.Count() > 0 {
-		until(t, "it is alone", func() bool { return evil.Count() == 0 })
+		eventually(t, "it is alone", func() bool { return evil.Count() == 0 })
 	}
 	back := machine{newKey(t), filepath.Join(t.TempDir(), "mesh")}
 	if err := back.join(t.Context(), tok, time.Now); err == nil {
@@ -430,14 +419,14 @@ func TestRevocationSpreads(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := again.start(t)
-	until(t, "it is back", func() bool { return p.Count() == 4 && line[3].Has(p.ID()) })
+	eventually(t, "it is back", func() bool { return p.Count() == 4 && line[3].Has(p.ID()) })
 }
 
 // Revocations go from node to node: here the far end knows the middle only.
 func TestRevocationPassedOn(t *testing.T) {
 	first := founder(t)
 	middle := joined(t, first, member.Serve)
-	until(t, "connected", func() bool { return first.Has(middle.ID()) && middle.Has(first.ID()) })
+	eventually(t, "connected", func() bool { return first.Has(middle.ID()) && middle.Has(first.ID()) })
 	far := newMachine(t)
 	if err := far.join(t.Context(), invite(t, first, member.Serve, 1), time.Now); err != nil {
 		t.Fatal(err)
@@ -453,12 +442,12 @@ func TestRevocationPassedOn(t *testing.T) {
 	if err := first.Revoke(id); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the middle knows", func() bool { return len(middle.members.allRevoked()) == 1 })
+	eventually(t, "the middle knows", func() bool { return len(middle.members.allRevoked()) == 1 })
 	if err := first.Close(); err != nil {
 		t.Fatal(err)
 	}
 	end := far.start(t, func(c *Config) { c.Peers = middle.Addrs() })
-	until(t, "the far end knows", func() bool { return len(end.members.allRevoked()) == 1 })
+	eventually(t, "the far end knows", func() bool { return len(end.members.allRevoked()) == 1 })
 }
 
 // A node that leaves is gone at once, not after its silence.
@@ -469,7 +458,7 @@ func TestLeaving(t *testing.T) {
 			slow := func(c *Config) { c.Silence = 20 * time.Second }
 			a = founder(t, slow)
 			b = joined(t, a, member.Serve, slow)
-			until(t, "connected", func() bool { return a.Has(b.ID()) && b.Has(a.ID()) })
+			eventually(t, "connected", func() bool { return a.Has(b.ID()) && b.Has(a.ID()) })
 			return a, b
 		},
 	} {
@@ -530,7 +519,7 @@ func TestRoles(t *testing.T) {
 	server := founder(t)
 	gateway := joined(t, server, member.Gateway)
 	observer := joined(t, server, member.Observe)
-	until(t, "connected", func() bool {
+	eventually(t, "connected", func() bool {
 		return server.Count() == 2 && gateway.Count() == 2 && observer.Count() == 2
 	})
 	code := func(from, to *testPeer) Code {
@@ -584,7 +573,7 @@ func TestManyBehindOneAddress(t *testing.T) {
 	for range limit + 1 {
 		others = append(others, joined(t, first, member.Serve, func(c *Config) { c.Pool.RetryMax = 500 * time.Millisecond }))
 	}
-	until(t, "the pool is full", func() bool { return first.Count() == limit })
+	eventually(t, "the pool is full", func() bool { return first.Count() == limit })
 	out := func() (list []*testPeer) {
 		for _, p := range others {
 			if !first.Has(p.ID()) {
@@ -593,7 +582,7 @@ func TestManyBehindOneAddress(t *testing.T) {
 		}
 		return list
 	}
-	until(t, "one is out", func() bool { return len(out()) == 1 })
+	eventually(t, "one is out", func() bool { return len(out()) == 1 })
 	last := out()[0]
 	for _, p := range others {
 		if p != last {
@@ -603,7 +592,7 @@ func TestManyBehindOneAddress(t *testing.T) {
 			break
 		}
 	}
-	until(t, "it has come in", func() bool { return first.Has(last.ID()) })
+	eventually(t, "it has come in", func() bool { return first.Has(last.ID()) })
 }
 
 // A shop joins at once, from one address.
@@ -656,7 +645,7 @@ func TestStaticAddress(t *testing.T) {
 			t.Fatal(err)
 		}
 		p := blank.start(t, func(c *Config) { c.Peers = []string{addr}; c.Listen = []string{"/ip4/127.0.0.1/udp/0/quic-v1"} })
-		until(t, addr, func() bool { return p.Has(first.ID()) })
+		eventually(t, addr, func() bool { return p.Has(first.ID()) })
 		if err := p.Close(); err != nil {
 			t.Fatal(err)
 		}

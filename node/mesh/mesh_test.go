@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"omx/node/catalog"
+	"omx/node/nodetest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -98,6 +99,8 @@ func idOf(t testing.TB, key ed25519.PrivateKey) catalog.NodeID {
 	return id
 }
 
+var eventually = nodetest.Eventually
+
 func echo(ctx context.Context, s *ServerStream) {
 	if s.Accept() != nil {
 		return
@@ -138,17 +141,7 @@ func pair(t testing.TB, silence time.Duration) (a, b *testPeer) {
 	ka, kb := newKey(t), newKey(t)
 	b = startPeer(t, Config{Key: kb, Silence: silence, Peers: []string{"/p2p/" + idOf(t, ka).String()}})
 	a = startPeer(t, Config{Key: ka, Silence: silence, Peers: b.Addrs()})
-	deadline := time.Now().Add(10 * time.Second)
-	for !a.Has(b.ID()) || !b.Has(a.ID()) {
-		if time.Now().After(deadline) {
-			t.Fatal("the peers did not connect")
-		}
-		select {
-		case <-a.changed:
-		case <-b.changed:
-		case <-time.After(50 * time.Millisecond):
-		}
-	}
+	eventually(t, "the peers connect", func() bool { return a.Has(b.ID()) && b.Has(a.ID()) })
 	return a, b
 }
 
@@ -269,13 +262,7 @@ func TestManyStreams(t *testing.T) {
 func TestStrangerIsRefused(t *testing.T) {
 	member := startPeer(t, Config{Key: newKey(t)})
 	stranger := startPeer(t, Config{Key: newKey(t), Peers: member.Addrs()})
-	deadline := time.Now().Add(10 * time.Second)
-	for member.Refused() == 0 {
-		if time.Now().After(deadline) {
-			t.Fatal("the stranger was never refused")
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
+	eventually(t, "the stranger is refused", func() bool { return member.Refused() > 0 })
 	if member.Count() != 0 || stranger.Count() != 0 || stranger.Has(member.ID()) {
 		t.Error("a stranger counts as a peer")
 	}

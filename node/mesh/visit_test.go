@@ -66,7 +66,7 @@ func TestStrangersNonsense(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	until(t, "all visitors have left", func() bool { return first.members.visitors.Load() == 0 })
+	eventually(t, "all visitors have left", func() bool { return first.members.visitors.Load() == 0 })
 	if n := len(first.peers.all()); n != 0 || first.Count() != 0 {
 		t.Errorf("%d peers, %d connections", n, first.Count())
 	}

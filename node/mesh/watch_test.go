@@ -179,16 +179,9 @@ func TestWatcherRests(t *testing.T) {
 	if _, err := ask(t.Context(), a.Mesh, b.ID(), "x"); err != nil {
 		t.Fatal(err)
 	}
-	eventually := func(what string, ok func() bool) {
-		for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
-			if time.Now().After(deadline) {
-				t.Fatalf("never: %s", what)
-			}
-		}
-	}
-	eventually("it rests", func() bool { return !a.watcher.awake.Load() })
+	eventually(t, "it rests", func() bool { return !a.watcher.awake.Load() })
 	hang(t, a, b)
-	eventually("it is awake again", a.watcher.awake.Load)
+	eventually(t, "it is awake again", a.watcher.awake.Load)
 }
 
 // Questions about peers that nobody knows, and answers that nobody waits for, do no

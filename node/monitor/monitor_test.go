@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"omx/node/nodetest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -70,13 +72,10 @@ func TestRun(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- m.Run(ctx) }()
-	deadline := time.Now().Add(20 * time.Second)
-	for r := m.Read(); r.FullAt == start.FullAt || r.At == r.FullAt; r = m.Read() {
-		if time.Now().After(deadline) {
-			t.Fatalf("no full and later light sample: %+v", r)
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
+	nodetest.Eventually(t, "a full sample, and a light one after it", func() bool {
+		r := m.Read()
+		return r.FullAt != start.FullAt && r.At != r.FullAt
+	})
 	cancel()
 	if err := <-ended; err != nil {
 		t.Error(err)

@@ -12,6 +12,7 @@ import (
 
 	"omx/node/catalog"
 	"omx/node/engine"
+	"omx/node/nodetest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -55,15 +56,7 @@ func begin(t testing.TB, cfg Config) *Upstream {
 	return u
 }
 
-// eventually waits until ok says so, for at most 20 s.
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("timed out waiting until %s", what)
-		}
-	}
-}
+var eventually = nodetest.Eventually
 
 func status(e engine.Engine) engine.Status { return e.Models()[0] }
 
