@@ -3,9 +3,10 @@
 //
 // Local keeps one worker process for each model that is loaded, with a bounded queue
 // before its slots: by priority, and in shares for tenants. It loads models when they
-// are asked for, within a budget of memory, and unloads them when they are idle. Sim answers the same interface without a model, for
-// tests and testnets. Both pass the same conformance suite. Group joins several
-// engines behind one; package upstream has one that asks another server.
+// are asked for, within a budget of memory, and unloads them when they are idle. Sim
+// answers the same interface without a model, for tests and testnets. Group joins
+// several engines behind one; package upstream has one that asks another server. All
+// pass one conformance suite, package enginetest.
 //
 // Which request runs where is not decided here, and nothing here is reached from
 // the network. Imported by node, cmd/omx and testnet; it imports node/catalog for
@@ -21,5 +22,9 @@
 //	grammar  JSON schemas as grammars
 //	text     tokens joined to text, ended by stop texts
 //	demo     the demonstration model
-//	upstream an engine in front of another server; it imports this package
+//
+// Two import this package:
+//
+//	upstream    an engine in front of another server
+//	enginetest  the suite that every engine passes, for tests only
 package engine

@@ -1,76 +1,10 @@
 package engine
 
 import (
-	"errors"
-	"fmt"
-	"math"
 	"strings"
 	"sync"
 	"testing"
 )
-
-func testEmbed(t *testing.T, e Engine) {
-	id := status(e).ID
-	texts := []string{"A river runs to the sea.", "A river runs into the ocean.", "The node keeps a model.", strings.Repeat("a river ", 100)}
-	for len(texts) < 80 { // more than one step takes
-		texts = append(texts, fmt.Sprintf("This is text number %d, of some length.", len(texts)))
-	}
-	all, err := e.Embed(t.Context(), &EmbedRequest{Model: id, Input: texts})
-	if err != nil || len(all.Vectors) != len(texts) || all.PromptTokens < len(texts) || all.Total <= 0 {
-		t.Fatalf("%d vectors, %d tokens, %v", len(all.Vectors), all.PromptTokens, err)
-	}
-	for i, v := range all.Vectors {
-		if length := dot(v, v); math.Abs(length-1) > 1e-4 || len(v) != len(all.Vectors[0]) {
-			t.Errorf("vector %d: %d numbers, length %v", i, len(v), length)
-		}
-	}
-	// The same text alone has the same vector.
-	for _, i := range []int{0, 3, 79} {
-		one, err := e.Embed(t.Context(), &EmbedRequest{Model: id, Input: texts[i : i+1]})
-		if err != nil || dot(one.Vectors[0], all.Vectors[i]) < 0.999 {
-			t.Errorf("text %d alone: %v, %v", i, err, one)
-		}
-	}
-	if dot(all.Vectors[0], all.Vectors[2]) > 0.9999 {
-		t.Error("different texts have the same vector")
-	}
-	for _, c := range []struct {
-		r    EmbedRequest
-		want error
-	}{
-		{EmbedRequest{Model: model(t, "other"), Input: texts}, ErrNoModel},
-		{EmbedRequest{Model: id}, ErrBadPrompt},
-		{EmbedRequest{Model: id, Input: []string{"a", ""}}, ErrBadPrompt},
-		{EmbedRequest{Model: id, Input: []string{strings.Repeat("a river ", 4000)}}, ErrTooLong},
-	} {
-		if _, err := e.Embed(t.Context(), &c.r); !errors.Is(err, c.want) {
-			t.Errorf("%.60v: %v, want %v", c.r, err, c.want)
-		}
-	}
-	if cut, err := e.Embed(t.Context(), &EmbedRequest{Model: id, Input: []string{strings.Repeat("a river ", 4000)}, Truncate: true}); err != nil || cut.PromptTokens > 2048 {
-		t.Errorf("cut: %d tokens, %v", cut.PromptTokens, err)
-	}
-}
-
-func dot(a, b []float32) (sum float64) {
-	for i := range a {
-		sum += float64(a[i]) * float64(b[i])
-	}
-	return sum
-}
-
-func testCount(t *testing.T, e Engine) {
-	p := ask(e, "Who are you?")
-	n, err := e.Count(t.Context(), p)
-	_, u, err2 := answer(e, p)
-	if err != nil || err2 != nil || n != u.PromptTokens {
-		t.Errorf("%d tokens, the answer says %d; %v %v", n, u.PromptTokens, err, err2)
-	}
-	p.Model = model(t, "other")
-	if _, err := e.Count(t.Context(), p); !errors.Is(err, ErrNoModel) {
-		t.Error(err)
-	}
-}
 
 // Vectors and answers are made side by side.
 func TestEmbedWhileAnswering(t *testing.T) {

@@ -83,19 +83,6 @@ func newLocal(t testing.TB, edit func(*LocalConfig)) *Local {
 
 var eventually = nodetest.Eventually
 
-func status(e Engine) Status { return e.Models()[0] }
-
-// ask is one question to the engine's first model, with a temperature of 0.
-func ask(e Engine, question string) *Prompt {
-	return &Prompt{Model: status(e).ID, Messages: []Message{{Role: "user", Content: question}}, MaxTokens: 64}
-}
-
-// answer runs a prompt to its end.
-func answer(e Engine, p *Prompt) (text string, u Usage, err error) {
-	u, err = e.Generate(context.Background(), p, func(t Token) error { text += t.Text; return nil })
-	return text, u, err
-}
-
 // endlessModel is the demonstration model without an end: its end-of-turn token
 // has another name, so it starts the next turn instead.
 func endlessModel(t testing.TB) string {
@@ -120,4 +107,37 @@ func endlessModel(t testing.TB) string {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// What follows is in package enginetest, too, which tests in this package cannot
+// import, since it imports this package.
+
+func status(e Engine) Status { return e.Models()[0] }
+
+// ask is one question to the engine's first model, with a temperature of 0.
+func ask(e Engine, question string) *Prompt {
+	return &Prompt{Model: status(e).ID, Messages: []Message{{Role: "user", Content: question}}, MaxTokens: 64}
+}
+
+// answer runs a prompt to its end.
+func answer(e Engine, p *Prompt) (text string, u Usage, err error) {
+	u, err = e.Generate(context.Background(), p, func(t Token) error { text += t.Text; return nil })
+	return text, u, err
+}
+
+// hold keeps a slot busy until the returned function is called; it waits until
+// the slot is taken, and afterwards until the request has ended.
+func hold(t *testing.T, e Engine) (release func() error) {
+	t.Helper()
+	before := status(e).Load.Running
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		p := ask(e, "Hello")
+		p.MaxTokens = 0
+		_, err := e.Generate(ctx, p, func(Token) error { return nil })
+		done <- err
+	}()
+	eventually(t, "a slot is taken", func() bool { return status(e).Load.Running > before })
+	return func() error { cancel(); return <-done }
 }

@@ -11,32 +11,6 @@ import (
 	"testing"
 )
 
-// An answer goes past its context if it is asked to, as far as it is asked to, and
-// begins as it would have without.
-func testShift(t *testing.T, e Engine) {
-	p := ask(e, "Hello")
-	p.MaxTokens = 300
-	short, u, err := answer(e, p)
-	if err != nil || u.Finish != FinishLength || u.PromptTokens+u.OutputTokens != status(e).Context || u.Shifts != 0 {
-		t.Errorf("not asked to: %+v, %v", u, err)
-	}
-	p.Shift, p.NumKeep = true, 4
-	long, u, err := answer(e, p)
-	if err != nil || u.Finish != FinishLength || u.OutputTokens != 300 || !strings.HasPrefix(long, short) || long == short {
-		t.Errorf("asked to: %d bytes beyond %d, %+v, %v", len(long), len(short), u, err)
-	}
-	again, _, err := answer(e, p)
-	if err != nil || again != long {
-		t.Errorf("again it says something else: %v", err)
-	}
-	// What has shifted cannot be gone on with from its text; but only its end may be missing.
-	p.Begun = &Begun{Text: long, Tokens: 300}
-	p.MaxTokens = 400
-	if text, _, err := answer(e, p); !errors.Is(err, ErrCannot) || text != "" {
-		t.Errorf("gone on with: %q, %v, want ErrCannot", text, err)
-	}
-}
-
 // newTiny starts an engine with a model of random weights; a step must fit into the
 // contexts of all its slots.
 func newTiny(t *testing.T, arch string, layers, context int) *Local {

@@ -70,9 +70,13 @@ func fakeOpenAI(e engine.Engine) http.Handler {
 		reply(w, 200, map[string]any{"data": data})
 	})
 	mux.HandleFunc("POST /v1/embeddings", func(w http.ResponseWriter, r *http.Request) {
-		var in engine.EmbedRequest
+		var in struct {
+			engine.EmbedRequest
+			Cut int `json:"truncate_prompt_tokens"` // as vLLM has it
+		}
 		json.NewDecoder(r.Body).Decode(&in)
-		out, err := e.Embed(r.Context(), &in)
+		in.Truncate = in.Cut != 0
+		out, err := e.Embed(r.Context(), &in.EmbedRequest)
 		if err != nil {
 			refuse(w, err)
 			return
@@ -82,6 +86,16 @@ func fakeOpenAI(e engine.Engine) http.Handler {
 			data = append([]any{map[string]any{"index": i, "embedding": v}}, data...)
 		}
 		reply(w, 200, map[string]any{"data": data, "usage": map[string]int{"prompt_tokens": out.PromptTokens}})
+	})
+	mux.HandleFunc("POST /tokenize", func(w http.ResponseWriter, r *http.Request) {
+		var p engine.Prompt
+		json.NewDecoder(r.Body).Decode(&p)
+		n, err := e.Count(r.Context(), &p)
+		if err != nil {
+			refuse(w, err)
+			return
+		}
+		reply(w, 200, map[string]int{"count": n})
 	})
 	mux.HandleFunc("POST /v1/{kind...}", func(w http.ResponseWriter, r *http.Request) {
 		var p engine.Prompt // most fields have the same names

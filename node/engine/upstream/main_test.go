@@ -1,7 +1,6 @@
 package upstream
 
 import (
-	"context"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -11,7 +10,7 @@ import (
 	"go.uber.org/goleak"
 
 	"omx/node/catalog"
-	"omx/node/engine"
+	"omx/node/engine/enginetest"
 	"omx/node/nodetest"
 )
 
@@ -56,22 +55,9 @@ func begin(t testing.TB, cfg Config) *Upstream {
 	return u
 }
 
-var eventually = nodetest.Eventually
-
-func status(e engine.Engine) engine.Status { return e.Models()[0] }
-
-func ask(e engine.Engine, question string) *engine.Prompt {
-	return &engine.Prompt{Model: status(e).ID, Messages: []engine.Message{{Role: "user", Content: question}}, MaxTokens: 64}
-}
-
-// answerOf runs a prompt to its end; all tokens are joined.
-func answerOf(e engine.Engine, p *engine.Prompt) (all engine.Token, u engine.Usage, err error) {
-	u, err = e.Generate(context.Background(), p, func(t engine.Token) error {
-		if t.Thought {
-			all.Thought = true
-		}
-		all.Text, all.N, all.Logprobs = all.Text+t.Text, all.N+t.N, append(all.Logprobs, t.Logprobs...)
-		return nil
-	})
-	return all, u, err
-}
+var (
+	eventually = nodetest.Eventually
+	status     = enginetest.Status
+	ask        = enginetest.Ask
+	answerOf   = enginetest.Answer
+)
