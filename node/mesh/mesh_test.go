@@ -2,167 +2,15 @@ package mesh
 
 import (
 	"context"
-	"crypto/ed25519"
-	"crypto/rand"
 	"errors"
 	"fmt"
-	"net"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"omx/node/catalog"
-	"omx/node/nodetest"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// peer is a mesh with what its observer was told.
-type testPeer struct {
-	*Mesh
-	mu      sync.Mutex
-	up      map[catalog.NodeID]bool
-	suspect map[catalog.NodeID]int
-	records map[catalog.NodeID]catalog.NodeInfo
-	rtt     time.Duration
-	changed chan struct{}
-	serve   func(ctx context.Context, s *ServerStream)
-}
-
-func (p *testPeer) PeerUp(id catalog.NodeID)            { p.note(func() { p.up[id] = true }) }
-func (p *testPeer) PeerDown(id catalog.NodeID, _ error) { p.note(func() { p.up[id] = false }) }
-func (p *testPeer) PeerRecord(i catalog.NodeInfo, d time.Duration) {
-	p.note(func() { p.records[i.ID], p.rtt = i, d })
-}
-
-func (p *testPeer) PeerSuspect(id catalog.NodeID) { p.note(func() { p.suspect[id]++ }) }
-
-func (p *testPeer) Serve(ctx context.Context, _ catalog.NodeID, s *ServerStream) {
-	p.mu.Lock()
-	serve := p.serve
-	p.mu.Unlock()
-	serve(ctx, s)
-}
-
-// handle sets what requests are answered with from now on.
-func (p *testPeer) handle(serve func(ctx context.Context, s *ServerStream)) {
-	p.mu.Lock()
-	p.serve = serve
-	p.mu.Unlock()
-}
-
-func (p *testPeer) note(f func()) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	f()
-	select {
-	case p.changed <- struct{}{}:
-	default:
-	}
-}
-
-// await waits until what is known fulfils cond.
-func (p *testPeer) await(t testing.TB, what string, cond func() bool) {
-	t.Helper()
-	timeout := time.After(20 * time.Second)
-	for {
-		p.mu.Lock()
-		ok := cond()
-		p.mu.Unlock()
-		if ok {
-			return
-		}
-		select {
-		case <-p.changed:
-		case <-timeout:
-			t.Fatalf("never saw: %s", what)
-		}
-	}
-}
-
-func newKey(t testing.TB) ed25519.PrivateKey {
-	_, key, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
-}
-
-func idOf(t testing.TB, key ed25519.PrivateKey) catalog.NodeID {
-	_, _, id, err := identify(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return id
-}
-
-var eventually = nodetest.Eventually
-
-func echo(ctx context.Context, s *ServerStream) {
-	if s.Accept() != nil {
-		return
-	}
-	for _, w := range strings.Fields(string(s.Request())) {
-		if s.Token([]byte(w), 1) != nil {
-			return
-		}
-	}
-	s.Done([]byte("usage"))
-}
-
-func startPeer(t testing.TB, cfg Config) *testPeer {
-	t.Helper()
-	p := &testPeer{up: map[catalog.NodeID]bool{}, suspect: map[catalog.NodeID]int{}, records: map[catalog.NodeID]catalog.NodeInfo{}, changed: make(chan struct{}, 1), serve: echo}
-	m, err := New(cfg, p, p)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.Mesh = m
-	t.Cleanup(func() {
-		if err := m.Close(); err != nil {
-			t.Errorf("close: %v", err)
-		}
-	})
-	if err := m.SetRecord(catalog.NodeInfo{ID: m.ID(), Name: "peer", Seq: 1}); err != nil {
-		t.Fatal(err)
-	}
-	if err := m.Start(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	return p
-}
-
-// pair is two connected peers; a dials b.
-func pair(t testing.TB, silence time.Duration) (a, b *testPeer) {
-	t.Helper()
-	ka, kb := newKey(t), newKey(t)
-	b = startPeer(t, Config{Key: kb, Silence: silence, Peers: []string{"/p2p/" + idOf(t, ka).String()}})
-	a = startPeer(t, Config{Key: ka, Silence: silence, Peers: b.Addrs()})
-	eventually(t, "the peers connect", func() bool { return a.Has(b.ID()) && b.Has(a.ID()) })
-	return a, b
-}
-
-func ask(ctx context.Context, m *Mesh, id catalog.NodeID, request string) (string, error) {
-	s, err := m.Open(ctx, id, []byte(request))
-	if err != nil {
-		return "", err
-	}
-	defer s.Close()
-	var got []string
-	for {
-		tok, err := s.Next()
-		if errors.Is(err, ErrDone) {
-			return strings.Join(got, " ") + "|" + string(s.Trailer()), nil
-		}
-		if err != nil {
-			return strings.Join(got, " "), err
-		}
-		got = append(got, string(tok.Text))
-	}
-}
 
 func TestRequest(t *testing.T) {
 	a, b := pair(t, 3*time.Second)
@@ -258,19 +106,6 @@ func TestManyStreams(t *testing.T) {
 	}
 }
 
-// A node that is not listed gets nothing, whichever side dials.
-func TestStrangerIsRefused(t *testing.T) {
-	member := startPeer(t, Config{Key: newKey(t)})
-	stranger := startPeer(t, Config{Key: newKey(t), Peers: member.Addrs()})
-	eventually(t, "the stranger is refused", func() bool { return member.Refused() > 0 })
-	if member.Count() != 0 || stranger.Count() != 0 || stranger.Has(member.ID()) {
-		t.Error("a stranger counts as a peer")
-	}
-	if _, err := stranger.Open(t.Context(), member.ID(), []byte("x")); !errors.Is(err, ErrUnreachable) {
-		t.Errorf("open = %v, want ErrUnreachable", err)
-	}
-}
-
 func TestRecordsTravelWithAges(t *testing.T) {
 	a, b := pair(t, 3*time.Second)
 	model, err := catalog.ParseModelID("m")
@@ -336,38 +171,4 @@ func TestPeerLossAndReturn(t *testing.T) {
 	a.await(t, "b is down", func() bool { return !a.up[id] })
 	startPeer(t, cfg)
 	a.await(t, "b is up again", func() bool { return a.up[id] })
-}
-
-func TestPortInUse(t *testing.T) {
-	a := startPeer(t, Config{Key: newKey(t)})
-	addr, _, _ := strings.Cut(a.Addrs()[0], "/p2p/")
-	m, err := New(Config{Key: newKey(t), Listen: []string{addr}}, a, a)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer m.Close()
-	if err := m.Start(t.Context()); err == nil || !strings.Contains(err.Error(), "in use") || !strings.Contains(err.Error(), "--mesh") {
-		t.Errorf("start on a used port = %v", err)
-	}
-}
-
-func TestBadPeers(t *testing.T) {
-	key := newKey(t)
-	for name, peer := range map[string]string{
-		"not an address": "hello", "no identity": "/ip4/127.0.0.1/udp/1/quic-v1", "itself": "/p2p/" + idOf(t, key).String(),
-	} {
-		if m, err := New(Config{Key: key, Peers: []string{peer}}, nil, nil); err == nil {
-			m.Close()
-			t.Errorf("%s: accepted", name)
-		}
-	}
-}
-
-func freeUDP(t *testing.T) string {
-	c, err := net.ListenPacket("udp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	return fmt.Sprintf("/ip4/127.0.0.1/udp/%d/quic-v1", c.LocalAddr().(*net.UDPAddr).Port)
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"omx/node/catalog"
+	"omx/node/mesh/member"
 )
 
 type fakeConn struct{ closed atomic.Bool }
@@ -303,4 +304,35 @@ func TestPoolBacksOff(t *testing.T) {
 	if left != 0 {
 		t.Errorf("%d waits are kept", left)
 	}
+}
+
+// More members than connections, all from one address: the pool's limit holds, and
+// one that is kept out comes in when there is room.
+func TestManyBehindOneAddress(t *testing.T) {
+	const limit = 4
+	first := founder(t, func(c *Config) { c.Pool.MaxConns = limit })
+	var others []*testPeer
+	for range limit + 1 {
+		others = append(others, joined(t, first, member.Serve, func(c *Config) { c.Pool.RetryMax = 500 * time.Millisecond }))
+	}
+	eventually(t, "the pool is full", func() bool { return first.Count() == limit })
+	out := func() (list []*testPeer) {
+		for _, p := range others {
+			if !first.Has(p.ID()) {
+				list = append(list, p)
+			}
+		}
+		return list
+	}
+	eventually(t, "one is out", func() bool { return len(out()) == 1 })
+	last := out()[0]
+	for _, p := range others {
+		if p != last {
+			if err := p.Close(); err != nil {
+				t.Fatal(err)
+			}
+			break
+		}
+	}
+	eventually(t, "it has come in", func() bool { return first.Has(last.ID()) })
 }
