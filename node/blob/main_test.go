@@ -23,6 +23,8 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
+var ctx = context.Background()
+
 func open(t testing.TB, dir string) *Store {
 	t.Helper()
 	s, err := Open(dir)
@@ -53,7 +55,7 @@ func digestOf(b []byte) Digest { return Digest{sha256.Sum256(b)} }
 
 func put(t testing.TB, s *Store, b []byte) Ref {
 	t.Helper()
-	ref, err := s.Put(context.Background(), bytes.NewReader(b), digestOf(b), 0, nil)
+	ref, err := s.Put(ctx, bytes.NewReader(b), digestOf(b), 0, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +83,7 @@ func sound(t testing.TB, s *Store) (models, blobs int) {
 		d, ok := digestIn(e.Name(), blobPrefix)
 		if !ok {
 			t.Errorf("%s among the blobs", e.Name())
-		} else if err := s.Verify(context.Background(), d); err != nil {
+		} else if err := s.Verify(ctx, d); err != nil {
 			t.Error(err)
 		}
 	}
