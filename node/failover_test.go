@@ -17,6 +17,7 @@ import (
 	"omx/node/api"
 	"omx/node/engine"
 	"omx/node/mesh"
+	"omx/node/nodetest"
 )
 
 // cable is a socket that can be unplugged: no goodbye reaches the other side. What is
@@ -360,11 +361,8 @@ func TestResumedTrailer(t *testing.T) {
 	nodes := connect(t, 2, Config{}, cfg(), cfg())
 	for _, stream := range []string{"true", "false"} {
 		losing.Store(1)
-		resp, err := http.Post(nodes[0].URL()+"/v1/chat/completions", "application/json",
-			strings.NewReader(`{"model":"m","stream":`+stream+`,"messages":[{"role":"user","content":"hello"}]}`))
-		if err != nil {
-			t.Fatal(err)
-		}
+		resp := nodetest.Open(t.Context(), t, "POST", nodes[0].URL()+"/v1/chat/completions",
+			`{"model":"m","stream":`+stream+`,"messages":[{"role":"user","content":"hello"}]}`, "Content-Type", "application/json")
 		body, err := io.ReadAll(resp.Body)
 		resp.Body.Close()
 		if resumed := resp.Trailer.Get("X-Omx-Resumed") + resp.Header.Get("X-Omx-Resumed"); err != nil || resumed != "1" || strings.Contains(string(body), "error") {

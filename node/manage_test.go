@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"io"
 	"io/fs"
 	"math/rand/v2"
 	"net/http"
@@ -20,6 +19,7 @@ import (
 	"time"
 
 	"omx/node/engine"
+	"omx/node/nodetest"
 )
 
 // managed is a node with a store of its own and no engine libraries: models are
@@ -65,20 +65,8 @@ func call(t *testing.T, n *Node, method, path string, body any) (int, string) {
 			t.Fatal(err)
 		}
 	}
-	req, err := http.NewRequestWithContext(t.Context(), method, n.URL()+path, bytes.NewReader(b))
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp.StatusCode, string(text)
+	status, _, text := nodetest.Do(t, method, n.URL()+path, string(b))
+	return status, text
 }
 
 func names(n *Node) (all []string) {

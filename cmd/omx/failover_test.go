@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"omx/node/nodetest"
 	"omx/testnet/hosts"
 )
 
@@ -25,16 +26,7 @@ func longAnswer(t *testing.T, api string, at func(piece int, node string)) (gap 
 	t.Helper()
 	body := fmt.Sprintf(`{"model":%q,"stream":true,"temperature":0,"messages":[{"role":"user","content":"Hello"}],"response_format":{"type":"json_schema","json_schema":{"name":"words","schema":
 		{"type":"array","items":{"enum":["red","blue"]},"minItems":%d,"maxItems":%d}}}}`, demoModel, items, items)
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, api+"/v1/chat/completions", strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
+	resp := nodetest.Open(t.Context(), t, http.MethodPost, api+"/v1/chat/completions", body, "Content-Type", "application/json")
 	var text strings.Builder
 	ends, pieces, latest := 0, 0, time.Time{}
 	lines := bufio.NewScanner(resp.Body)

@@ -18,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"omx/node/catalog"
+	"omx/node/nodetest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -181,29 +182,7 @@ func startWith(t testing.TB, cfg Config, s Chatter) (*Server, string) {
 	return srv, "http://" + srv.Addr()
 }
 
-func do(t *testing.T, method, url, body string, header ...string) (int, http.Header, string) {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := 0; i+1 < len(header); i += 2 {
-		req.Header.Set(header[i], header[i+1])
-		if header[i] == "Host" {
-			req.Host = header[i+1]
-		}
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp.StatusCode, resp.Header, string(b)
-}
+var do = nodetest.Do
 
 const good = `{"model":"omx-demo","messages":[{"role":"user","content":"one two"}]`
 
@@ -332,15 +311,7 @@ func TestClientGoneCancels(t *testing.T) {
 	s := &script{block: true, gone: make(chan struct{})}
 	_, url := start(t, s)
 	ctx, cancel := context.WithCancel(t.Context())
-	req, err := http.NewRequestWithContext(ctx, "POST", url+"/v1/chat/completions", strings.NewReader(good+`,"stream":true}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
+	resp := nodetest.Open(ctx, t, "POST", url+"/v1/chat/completions", good+`,"stream":true}`)
 	if _, err := bufio.NewReader(resp.Body).ReadString('\n'); err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ import (
 
 	"omx/node/catalog"
 	"omx/node/keys"
+	"omx/node/nodetest"
 )
 
 // store is a Manager that writes down what it is told.
@@ -236,15 +237,7 @@ func TestPullEndsWithClient(t *testing.T) {
 	url := managed(t, m)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, "POST", url+"/api/pull", strings.NewReader(`{"model":"x"}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
+	resp := nodetest.Open(ctx, t, "POST", url+"/api/pull", `{"model":"x"}`)
 	if _, err := io.ReadFull(resp.Body, make([]byte, 10)); err != nil {
 		t.Fatal(err)
 	}

@@ -1,8 +1,6 @@
 package api
 
 import (
-	"bytes"
-	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -23,23 +21,7 @@ func (club) Revoke(node string) (MemberView, error) { return MemberView{ID: node
 
 func TestMeshOrders(t *testing.T) {
 	srv, url := start(t, &script{})
-	get := func(method, path, body string) (int, []byte) {
-		req, err := http.NewRequest(method, url+path, strings.NewReader(body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		resp, err := http.DefaultClient.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer resp.Body.Close()
-		b, err := io.ReadAll(resp.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return resp.StatusCode, b
-	}
-	if code, b := get("GET", "/omx/v1/mesh", ""); code != http.StatusNotImplemented {
+	if code, _, b := do(t, "GET", url+"/omx/v1/mesh", ""); code != http.StatusNotImplemented {
 		t.Errorf("without a mesh: %d %s", code, b)
 	}
 	srv.cfg.Mesh = club{}
@@ -57,8 +39,8 @@ func TestMeshOrders(t *testing.T) {
 		{"POST", "/omx/v1/mesh/invite", `{"role":"` + strings.Repeat("x", maxMeshOrder) + `"}`, 413, "larger than"},
 		{"GET", "/omx/v1/mesh/invite", "", 405, ""},
 	} {
-		code, b := get(c.method, c.path, c.body)
-		if code != c.status || !bytes.Contains(b, []byte(c.want)) {
+		code, _, b := do(t, c.method, url+c.path, c.body)
+		if code != c.status || !strings.Contains(b, c.want) {
 			t.Errorf("%s %s %.40s: %d %s, want %d with %q", c.method, c.path, c.body, code, b, c.status, c.want)
 		}
 	}

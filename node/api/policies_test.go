@@ -1,10 +1,7 @@
 package api
 
 import (
-	"bytes"
 	"encoding/json"
-	"io"
-	"net/http"
 	"strings"
 	"testing"
 )
@@ -28,26 +25,14 @@ func TestPolicyOrders(t *testing.T) {
 		"no JSON":  {"/omx/v1/policies/route/activate", "{", 400, "not a JSON object"},
 		"too long": {"/omx/v1/policies/route/activate", `{"name":"` + strings.Repeat("x", maxOrder) + `"}`, 413, "larger than"},
 	} {
-		resp, err := http.Post(url+c.path, "application/json", strings.NewReader(c.body))
-		if err != nil {
-			t.Errorf("%s: %v", name, err)
-			continue
-		}
-		b, err := io.ReadAll(resp.Body)
-		resp.Body.Close()
-		if err != nil || resp.StatusCode != c.status || !bytes.Contains(b, []byte(c.want)) {
-			t.Errorf("%s: %d %s, %v; want %d with %q", name, resp.StatusCode, b, err, c.status, c.want)
+		status, _, b := do(t, "POST", url+c.path, c.body, "Content-Type", "application/json")
+		if status != c.status || !strings.Contains(b, c.want) {
+			t.Errorf("%s: %d %s; want %d with %q", name, status, b, c.status, c.want)
 		}
 	}
 	for path, want := range map[string]string{"/omx/v1/policies": `"active":{"name":"p"`, "/metrics": "omx_policy_generation 1"} {
-		resp, err := http.Get(url + path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		b, _ := io.ReadAll(resp.Body)
-		resp.Body.Close()
-		if resp.StatusCode != 200 || !bytes.Contains(b, []byte(want)) {
-			t.Errorf("%s: %d %s", path, resp.StatusCode, b)
+		if status, _, b := do(t, "GET", url+path, ""); status != 200 || !strings.Contains(b, want) {
+			t.Errorf("%s: %d %s", path, status, b)
 		}
 	}
 }
