@@ -14,7 +14,6 @@ import (
 	"go.uber.org/goleak"
 
 	"omx/node/api"
-	"omx/node/catalog"
 	"omx/node/engine"
 	"omx/node/mesh"
 	"omx/node/nodetest"
@@ -27,13 +26,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/tidwall/buntdb.(*DB).backgroundManager"))
 }
 
-func model(t testing.TB, s string) catalog.ModelID {
-	id, err := catalog.ParseModelID(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return id
-}
+var model = nodetest.Model
 
 func newSim(t testing.TB, cfg engine.SimConfig) *engine.Sim {
 	if cfg.Models == nil {

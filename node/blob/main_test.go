@@ -13,7 +13,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	"omx/node/catalog"
+	"omx/node/nodetest"
 )
 
 func TestMain(m *testing.M) {
@@ -35,14 +35,7 @@ func open(t testing.TB, dir string) *Store {
 	return s
 }
 
-func model(t testing.TB, name string) catalog.ModelID {
-	t.Helper()
-	id, err := catalog.ParseModelID(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return id
-}
+var model = nodetest.Model
 
 // noise is n bytes that are the same for the same seed.
 func noise(seed uint64, n int) []byte {

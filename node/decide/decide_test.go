@@ -9,6 +9,7 @@ import (
 
 	"omx/node/catalog"
 	"omx/node/decide"
+	"omx/node/nodetest"
 	"omx/policies"
 	"omx/policies/abi"
 	"omx/wasm"
@@ -16,20 +17,10 @@ import (
 
 const now = catalog.Micros(1_000_000_000)
 
-func modelID(t testing.TB, s string) catalog.ModelID {
-	id, err := catalog.ParseModelID(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return id
-}
+var modelID = nodetest.Model
 
 func nodeID(t testing.TB, i int) catalog.NodeID {
-	id, err := catalog.ParseNodeID("node" + string(rune('A'+i/26)) + string(rune('a'+i%26)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return id
+	return nodetest.Node(t, "node"+string(rune('A'+i/26))+string(rune('a'+i%26)))
 }
 
 // fleet is a snapshot of n nodes that hold model "m"; node 0 is this one. edit

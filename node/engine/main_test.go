@@ -10,7 +10,6 @@ import (
 
 	"go.uber.org/goleak"
 
-	"omx/node/catalog"
 	"omx/node/nodetest"
 )
 
@@ -50,15 +49,6 @@ func libraryDirs(t testing.TB) []string {
 	return dirs
 }
 
-func model(t testing.TB, name string) catalog.ModelID {
-	t.Helper()
-	id, err := catalog.ParseModelID(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return id
-}
-
 // newLocal starts an engine with the demonstration model, changed by edit.
 func newLocal(t testing.TB, edit func(*LocalConfig)) *Local {
 	t.Helper()
@@ -81,7 +71,10 @@ func newLocal(t testing.TB, edit func(*LocalConfig)) *Local {
 	return l
 }
 
-var eventually = nodetest.Eventually
+var (
+	model      = nodetest.Model
+	eventually = nodetest.Eventually
+)
 
 // endlessModel is the demonstration model without an end: its end-of-turn token
 // has another name, so it starts the next turn instead.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"omx/node/catalog"
+	"omx/node/nodetest"
 )
 
 func tenant(t testing.TB, s string) catalog.Tenant {
@@ -24,14 +25,7 @@ func tenant(t testing.TB, s string) catalog.Tenant {
 	return id
 }
 
-func model(t testing.TB, s string) catalog.ModelID {
-	t.Helper()
-	id, err := catalog.ParseModelID(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return id
-}
+var model = nodetest.Model
 
 func TestKeys(t *testing.T) {
 	text := []byte("# who may ask\n")

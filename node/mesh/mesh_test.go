@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"omx/node/catalog"
+	"omx/node/nodetest"
 )
 
 func TestRequest(t *testing.T) {
@@ -108,10 +109,7 @@ func TestManyStreams(t *testing.T) {
 
 func TestRecordsTravelWithAges(t *testing.T) {
 	a, b := pair(t, 3*time.Second)
-	model, err := catalog.ParseModelID("m")
-	if err != nil {
-		t.Fatal(err)
-	}
+	model := nodetest.Model(t, "m")
 	now := micros(time.Now())
 	info := catalog.NodeInfo{ID: b.ID(), Name: "b", Seq: 2, Placements: []catalog.Placement{{Model: model, State: catalog.Loaded,
 		Load: catalog.Load{Running: 2, Slots: 4, At: now - 500_000}}}}

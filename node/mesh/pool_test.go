@@ -11,6 +11,7 @@ import (
 
 	"omx/node/catalog"
 	"omx/node/mesh/member"
+	"omx/node/nodetest"
 )
 
 type fakeConn struct{ closed atomic.Bool }
@@ -19,11 +20,7 @@ func (c *fakeConn) Close() error { c.closed.Store(true); return nil }
 func (c *fakeConn) Closed() bool { return c.closed.Load() }
 
 func poolID(t testing.TB, i int) catalog.NodeID {
-	id, err := catalog.ParseNodeID(fmt.Sprintf("12D3KooWExampleExampleExampleExampleExampleExample%04d", i))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return id
+	return nodetest.Node(t, fmt.Sprintf("12D3KooWExampleExampleExampleExampleExampleExample%04d", i))
 }
 
 func newPool(t testing.TB, cfg PoolConfig, dial func(context.Context, catalog.NodeID) (*fakeConn, error)) *Pool[*fakeConn] {

@@ -8,25 +8,18 @@ import (
 	"time"
 
 	"omx/node/catalog"
+	"omx/node/nodetest"
 )
-
-func modelID(t testing.TB, s string) catalog.ModelID {
-	id, err := catalog.ParseModelID(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return id
-}
 
 // Ages survive clocks that disagree by years, and "never" stays "never".
 func TestRecordAges(t *testing.T) {
 	theirs, ours := time.Unix(5, 0), time.Unix(2_000_000_000, 0)
 	id := poolID(t, 1)
 	info := catalog.NodeInfo{ID: id, Seq: 7, Placements: []catalog.Placement{
-		{Model: modelID(t, "fresh"), Load: catalog.Load{At: micros(theirs)}},
-		{Model: modelID(t, "old"), Load: catalog.Load{At: micros(theirs) - 2_000_000}, Speed: catalog.Speed{At: micros(theirs) - 1}},
-		{Model: modelID(t, "future"), Load: catalog.Load{At: micros(theirs) + 9_000_000}},
-		{Model: modelID(t, "never")},
+		{Model: nodetest.Model(t, "fresh"), Load: catalog.Load{At: micros(theirs)}},
+		{Model: nodetest.Model(t, "old"), Load: catalog.Load{At: micros(theirs) - 2_000_000}, Speed: catalog.Speed{At: micros(theirs) - 1}},
+		{Model: nodetest.Model(t, "future"), Load: catalog.Load{At: micros(theirs) + 9_000_000}},
+		{Model: nodetest.Model(t, "never")},
 	}}
 	where := Coordinate{Coord: catalog.Coord{X: 1, Y: -2, Height: 3}, Error: 0.5}
 	b, err := encodeRecord(info, where, theirs)
@@ -79,7 +72,7 @@ func TestRecordRefused(t *testing.T) {
 // What SetRecord accepts fits into a frame at any later time.
 func TestRecordSize(t *testing.T) {
 	info := catalog.NodeInfo{ID: poolID(t, 1), Seq: math.MaxUint64}
-	long := modelID(t, strings.Repeat("m", 100))
+	long := nodetest.Model(t, strings.Repeat("m", 100))
 	for len(info.Placements) < catalog.MaxPlacements && checkRecordSize(info) == nil {
 		info.Placements = append(info.Placements, catalog.Placement{Model: long, Digest: strings.Repeat("a", 64), Bytes: math.MaxInt64,
 			Load: catalog.Load{At: 1}, Speed: catalog.Speed{At: 1}})
@@ -98,7 +91,7 @@ func TestRecordSize(t *testing.T) {
 
 func FuzzDecodeRecord(f *testing.F) {
 	id := poolID(f, 1)
-	for _, n := range []catalog.NodeInfo{{ID: id}, {ID: id, Name: "n", Placements: []catalog.Placement{{Model: modelID(f, "m"), Load: catalog.Load{At: 9}}}}} {
+	for _, n := range []catalog.NodeInfo{{ID: id}, {ID: id, Name: "n", Placements: []catalog.Placement{{Model: nodetest.Model(f, "m"), Load: catalog.Load{At: 9}}}}} {
 		b, err := encodeRecord(n, NewCoordinate(), time.Unix(1, 0))
 		if err != nil {
 			f.Fatal(err)

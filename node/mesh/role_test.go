@@ -6,6 +6,7 @@ import (
 
 	"omx/node/catalog"
 	"omx/node/mesh/member"
+	"omx/node/nodetest"
 )
 
 func TestRoles(t *testing.T) {
@@ -42,10 +43,7 @@ func TestRoles(t *testing.T) {
 	if got := code(observer, server); got != CodeRejected {
 		t.Errorf("an observer that does not keep to it: %v", got)
 	}
-	model, err := catalog.ParseModelID("m")
-	if err != nil {
-		t.Fatal(err)
-	}
+	model := nodetest.Model(t, "m")
 	if err := gateway.SetRecord(catalog.NodeInfo{ID: gateway.ID(), Name: "g", Seq: 2, Placements: []catalog.Placement{{Model: model}}}); err != nil {
 		t.Fatal(err)
 	}

@@ -15,3 +15,13 @@ func Model(t testing.TB, name string) catalog.ModelID {
 	}
 	return id
 }
+
+// Node is the identity of a node; the test ends if it is none.
+func Node(t testing.TB, id string) catalog.NodeID {
+	t.Helper()
+	parsed, err := catalog.ParseNodeID(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return parsed
+}

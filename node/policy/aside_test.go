@@ -13,6 +13,7 @@ import (
 
 	"omx/node/catalog"
 	"omx/node/decide"
+	"omx/node/nodetest"
 	"omx/node/policy"
 	"omx/policies"
 	"omx/policies/abi"
@@ -35,14 +36,8 @@ const at = 10_000_000
 // fleet is what a node knows that sees one holder of a model.
 func fleet(t testing.TB) (*catalog.Snapshot, catalog.ModelID) {
 	t.Helper()
-	model, err := catalog.ParseModelID("m")
-	if err != nil {
-		t.Fatal(err)
-	}
-	id, err := catalog.ParseNodeID("node1")
-	if err != nil {
-		t.Fatal(err)
-	}
+	model := nodetest.Model(t, "m")
+	id := nodetest.Node(t, "node1")
 	table, err := catalog.NewTable(catalog.NodeInfo{ID: id, Name: "n", Seq: 1, At: at, MemFreeMiB: 1000,
 		Placements: []catalog.Placement{{Model: model, State: catalog.Loaded, Load: catalog.Load{Slots: 4, At: at}}}})
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 
 	"omx/node"
 	"omx/node/api"
-	"omx/node/catalog"
 	"omx/node/engine"
+	"omx/node/nodetest"
 )
 
 // twice is an engine that says a token twice.
@@ -64,10 +64,7 @@ func TestFaultyFleetsAreFoundOut(t *testing.T) {
 }
 
 func TestWrongAnswersAreFoundOut(t *testing.T) {
-	m, err := catalog.ParseModelID(model)
-	if err != nil {
-		t.Fatal(err)
-	}
+	m := nodetest.Model(t, model)
 	f := &Fleet{spec: Spec{Nodes: 1, Holders: 1}, model: m, hosts: make([]*host, 1)}
 	r := &play{Scenario: &Scenario{}, f: f}
 	q := Question{Prompt: "x", MaxTokens: 5}

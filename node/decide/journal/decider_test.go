@@ -11,6 +11,7 @@ import (
 
 	"omx/node/catalog"
 	"omx/node/decide"
+	"omx/node/nodetest"
 	"omx/policies"
 	"omx/policies/abi"
 	"omx/wasm"
@@ -18,22 +19,17 @@ import (
 
 // mesh is a table of nodes that hold one model.
 func mesh(t *testing.T, nodes int, now catalog.Micros) (*catalog.Table, catalog.ModelID, []catalog.NodeInfo) {
-	model, err := catalog.ParseModelID("m")
-	if err != nil {
-		t.Fatal(err)
-	}
+	model := nodetest.Model(t, "m")
 	var table *catalog.Table
 	var infos []catalog.NodeInfo
 	for i := range nodes {
-		id, err := catalog.ParseNodeID(fmt.Sprintf("node%c", 'A'+i))
-		if err != nil {
-			t.Fatal(err)
-		}
+		id := nodetest.Node(t, fmt.Sprintf("node%c", 'A'+i))
 		info := catalog.NodeInfo{ID: id, Name: "n", Seq: 1, At: now, Placements: []catalog.Placement{{Model: model, State: catalog.Loaded,
 			Load:  catalog.Load{Slots: 4, At: now - 1000},
 			Speed: catalog.Speed{PrefillNS: 1_000_000, DecodeUS: 10_000, At: now - 5000}}}}
 		infos = append(infos, info)
 		if i == 0 {
+			var err error
 			if table, err = catalog.NewTable(info); err != nil {
 				t.Fatal(err)
 			}

@@ -13,9 +13,9 @@ import (
 	"github.com/hybridgroup/yzma/pkg/llama"
 	"go.uber.org/goleak"
 
-	"omx/node/catalog"
 	"omx/node/engine"
 	"omx/node/engine/chat"
+	"omx/node/nodetest"
 )
 
 // The test program is its own worker.
@@ -44,10 +44,7 @@ func TestDemoModelCalls(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	id, err := catalog.ParseModelID(engine.DemoID)
-	if err != nil {
-		t.Fatal(err)
-	}
+	id := nodetest.Model(t, engine.DemoID)
 	e, err := engine.NewLocal(engine.LocalConfig{Models: []engine.ModelFile{{ID: id, Path: path}}, LibraryDirs: libraryDirs(t), Threads: 1, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
 	if err != nil {
 		t.Fatal(err)

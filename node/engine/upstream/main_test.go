@@ -9,21 +9,11 @@ import (
 
 	"go.uber.org/goleak"
 
-	"omx/node/catalog"
 	"omx/node/engine/enginetest"
 	"omx/node/nodetest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-func id(t testing.TB, s string) catalog.ModelID {
-	t.Helper()
-	id, err := catalog.ParseModelID(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return id
-}
 
 // serve runs a server until the test ends.
 func serve(t testing.TB, h http.Handler) *httptest.Server {
@@ -56,6 +46,7 @@ func begin(t testing.TB, cfg Config) *Upstream {
 }
 
 var (
+	id         = nodetest.Model
 	eventually = nodetest.Eventually
 	status     = enginetest.Status
 	ask        = enginetest.Ask
