@@ -11,6 +11,7 @@ import (
 	benchengine "omx/bench/engine"
 	"omx/bench/testnet"
 	"omx/node/engine"
+	"omx/node/nodetest"
 	"omx/policies"
 )
 
@@ -31,11 +32,7 @@ func TestReport(t *testing.T) {
 		t.Fatal("no default policy")
 	}
 	path := filepath.Join(t.TempDir(), "BENCHMARKS.md")
-	dirs := []string{os.Getenv("OMX_ENGINE_DIR"), "../.cache/engine"}
-	if _, err := engine.Find(dirs...); err != nil {
-		t.Fatalf("%v (for the tests: make engine)", err)
-	}
-	opt := Options{Version: "v-test", EngineDirs: dirs, Short: true, Testnet: testnet.Options{Nodes: 10, Seeds: 1,
+	opt := Options{Version: "v-test", EngineDirs: nodetest.EngineDirs(t), Short: true, Testnet: testnet.Options{Nodes: 10, Seeds: 1,
 		Policies: []testnet.NamedPolicy{{Name: policies.DefaultRoute, Code: code}}}}
 	if err := Report(t.Context(), path, opt, io.Discard); err != nil {
 		t.Fatal(err)

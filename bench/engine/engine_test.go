@@ -16,6 +16,7 @@ import (
 
 	"omx/bench/measure"
 	"omx/node/engine"
+	"omx/node/nodetest"
 )
 
 // The test program is its own worker and its own bare binding, as omx is. buntdb
@@ -32,11 +33,7 @@ func TestMain(m *testing.M) {
 
 func options(t *testing.T) Options {
 	t.Helper()
-	dirs := []string{os.Getenv("OMX_ENGINE_DIR"), "../../.cache/engine"}
-	if _, err := engine.Find(dirs...); err != nil {
-		t.Fatalf("%v (for the tests: make engine)", err)
-	}
-	return Options{EngineDirs: dirs, Threads: 1, Short: true}
+	return Options{EngineDirs: nodetest.EngineDirs(t), Threads: 1, Short: true}
 }
 
 func TestRun(t *testing.T) {

@@ -8,12 +8,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"omx/node/nodetest"
 )
 
 // What people read fits a terminal of 80 columns, but for the names of folders.
 func TestEngineOutputIsNarrow(t *testing.T) {
 	t.Setenv(asOmx, "1") // info starts this program as its worker
-	dir := engineDir(t)
+	dir := nodetest.EngineDirs(t)[0]
 	for _, args := range [][]string{
 		{"engine", "info", "--dir", dir}, {"engine", "list", "--dir", dir},
 		{"engine", "--help"}, {"engine", "install", "--help"}, {"engine", "info", "--help"}, {"engine", "list", "--help"},

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"omx/node/nodetest"
 )
 
 // asOmx makes the test program behave as omx, so that tests start real
@@ -26,7 +28,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			// Scripts name the engine folder themselves, or test its absence.
 			e.Setenv("HOME", e.WorkDir)
-			e.Setenv("ENGINE", engineDir(t))
+			e.Setenv("ENGINE", nodetest.EngineDirs(t)[0])
 			e.Setenv("OMX_ENGINE_DIR", "")
 			return nil
 		},

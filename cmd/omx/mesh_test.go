@@ -19,21 +19,6 @@ import (
 	"omx/testnet/hosts"
 )
 
-// engineDir is where make engine puts the libraries.
-func engineDir(t testing.TB) string {
-	dir := os.Getenv("OMX_ENGINE_DIR")
-	if dir == "" {
-		var err error
-		if dir, err = filepath.Abs("../../.cache/engine"); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if _, err := os.Stat(dir); err != nil {
-		t.Fatalf("the engine libraries are not installed: %v; run: make engine", err)
-	}
-	return dir
-}
-
 // up starts a mesh of real processes and returns a client for its first node, which
 // has the key of the environment, if there is one.
 func up(t *testing.T, nodes, holding int, args ...string) (*hosts.Net, *env, *target) {
@@ -44,7 +29,7 @@ func up(t *testing.T, nodes, holding int, args ...string) (*hosts.Net, *env, *ta
 	t.Setenv(name, value)
 	dir := t.TempDir()
 	net, err := hosts.Up(t.Context(), hosts.Config{Exe: os.Args[0], Dir: dir, Nodes: nodes, Holders: holding,
-		Args: append([]string{"--engine-dir", engineDir(t)}, args...)})
+		Args: append([]string{"--engine-dir", nodetest.EngineDirs(t)[0]}, args...)})
 	if err != nil {
 		t.Fatal(err)
 	}

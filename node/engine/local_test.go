@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"omx/node/catalog"
+	"omx/node/nodetest"
 )
 
 // What the model was trained to say word for word; see demo/README.md.
@@ -32,7 +33,7 @@ func TestDemoModelAnswers(t *testing.T) {
 }
 
 func TestMissingLibrary(t *testing.T) {
-	good, err := Find(libraryDirs(t)...)
+	good, err := Find(nodetest.EngineDirs(t)...)
 	if err != nil {
 		t.Fatal(err)
 	}

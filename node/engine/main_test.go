@@ -34,21 +34,6 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-func libraryDirs(t testing.TB) []string {
-	t.Helper()
-	dirs := []string{os.Getenv("OMX_ENGINE_DIR")}
-	for dir, _ := os.Getwd(); dir != "/"; dir = filepath.Dir(dir) {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			dirs = append(dirs, filepath.Join(dir, ".cache", "engine"))
-			break
-		}
-	}
-	if _, err := Find(dirs...); err != nil {
-		t.Fatalf("%v (for the tests: make engine)", err)
-	}
-	return dirs
-}
-
 // newLocal starts an engine with the demonstration model, changed by edit.
 func newLocal(t testing.TB, edit func(*LocalConfig)) *Local {
 	t.Helper()
@@ -56,7 +41,7 @@ func newLocal(t testing.TB, edit func(*LocalConfig)) *Local {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := LocalConfig{Models: []ModelFile{{ID: model(t, DemoID), Path: path, Preload: true}}, LibraryDirs: libraryDirs(t), Threads: 1, Log: slog.New(slog.NewTextHandler(t.Output(), nil))}
+	cfg := LocalConfig{Models: []ModelFile{{ID: model(t, DemoID), Path: path, Preload: true}}, LibraryDirs: nodetest.EngineDirs(t), Threads: 1, Log: slog.New(slog.NewTextHandler(t.Output(), nil))}
 	if edit != nil {
 		edit(&cfg)
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"omx/node/catalog"
+	"omx/node/nodetest"
 )
 
 // orphanParent serves a model, has it decode without end and prints the worker's
@@ -45,7 +46,7 @@ func orphanParent() {
 
 // A node that is killed leaves no worker behind, not even one at work.
 func TestNoOrphan(t *testing.T) {
-	cmd := exec.Command(os.Args[0], append([]string{"parent", endlessModel(t)}, libraryDirs(t)...)...)
+	cmd := exec.Command(os.Args[0], append([]string{"parent", endlessModel(t)}, nodetest.EngineDirs(t)...)...)
 	cmd.Stderr = t.Output()
 	out, err := cmd.StdoutPipe()
 	if err != nil {

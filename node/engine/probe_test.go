@@ -8,11 +8,12 @@ import (
 	"testing"
 
 	"omx/node/engine/library"
+	"omx/node/nodetest"
 )
 
 func found(t *testing.T) Library {
 	t.Helper()
-	lib, err := Find(libraryDirs(t)...)
+	lib, err := Find(nodetest.EngineDirs(t)...)
 	if err != nil {
 		t.Fatal(err)
 	}

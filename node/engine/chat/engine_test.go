@@ -29,15 +29,6 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-func libraryDirs(t *testing.T) []string {
-	t.Helper()
-	dirs := []string{os.Getenv("OMX_ENGINE_DIR"), filepath.Join("..", "..", "..", ".cache", "engine")}
-	if _, err := engine.Find(dirs...); err != nil {
-		t.Fatalf("%v (for the tests: make engine)", err)
-	}
-	return dirs
-}
-
 // A model that was never shown a tool calls one.
 func TestDemoModelCalls(t *testing.T) {
 	path, err := engine.DemoModel(t.TempDir())
@@ -45,7 +36,7 @@ func TestDemoModelCalls(t *testing.T) {
 		t.Fatal(err)
 	}
 	id := nodetest.Model(t, engine.DemoID)
-	e, err := engine.NewLocal(engine.LocalConfig{Models: []engine.ModelFile{{ID: id, Path: path}}, LibraryDirs: libraryDirs(t), Threads: 1, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	e, err := engine.NewLocal(engine.LocalConfig{Models: []engine.ModelFile{{ID: id, Path: path}}, LibraryDirs: nodetest.EngineDirs(t), Threads: 1, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +74,7 @@ func TestDemoModelCalls(t *testing.T) {
 // llama.cpp knows some templates by heart, for chats without tools. (DeepSeek's it
 // knows with a blank line that the template has not.)
 func TestLlamaAgrees(t *testing.T) {
-	lib, err := engine.Find(libraryDirs(t)...)
+	lib, err := engine.Find(nodetest.EngineDirs(t)...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,13 +3,13 @@ package fit
 import (
 	"context"
 	"os"
-	"path/filepath"
 	"testing"
 
 	"go.uber.org/goleak"
 
 	"omx/node/engine/library"
 	"omx/node/engine/worker"
+	"omx/node/nodetest"
 )
 
 // The test program is its own worker, and one that tells llama.cpp's own figures:
@@ -29,13 +29,9 @@ func TestMain(m *testing.M) {
 
 func libraryDir(t testing.TB) string {
 	t.Helper()
-	root, err := filepath.Abs("../../..")
+	lib, err := library.Find(nodetest.EngineDirs(t)...)
 	if err != nil {
 		t.Fatal(err)
-	}
-	lib, err := library.Find(os.Getenv("OMX_ENGINE_DIR"), filepath.Join(root, ".cache", "engine"))
-	if err != nil {
-		t.Fatalf("%v (for the tests: make engine)", err)
 	}
 	return lib.Dir
 }

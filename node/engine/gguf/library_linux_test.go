@@ -10,18 +10,15 @@ import (
 	"github.com/ebitengine/purego"
 
 	"omx/node/engine/library"
+	"omx/node/nodetest"
 )
 
 // ggml opens the library that the worker reads models with.
 func ggml(t *testing.T) uintptr {
 	t.Helper()
-	root, err := filepath.Abs("../../..")
+	lib, err := library.Find(nodetest.EngineDirs(t)...)
 	if err != nil {
 		t.Fatal(err)
-	}
-	lib, err := library.Find(os.Getenv("OMX_ENGINE_DIR"), filepath.Join(root, ".cache", "engine"))
-	if err != nil {
-		t.Fatalf("%v (for the tests: make engine)", err)
 	}
 	h, err := purego.Dlopen(filepath.Join(lib.Dir, "libggml-base.so"), purego.RTLD_NOW)
 	if err != nil {

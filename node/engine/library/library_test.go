@@ -10,18 +10,20 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"omx/node/nodetest"
 )
 
 // installed is the folder that the tests take real libraries from.
 func installed(t testing.TB) Library {
 	t.Helper()
-	dirs, err := Only("cpu", os.Getenv("OMX_ENGINE_DIR"), "../../../.cache/engine")
+	dirs, err := Only("cpu", nodetest.EngineDirs(t)...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	lib, err := Find(dirs...)
 	if err != nil {
-		t.Fatalf("%v (for the tests: make engine)", err)
+		t.Fatal(err)
 	}
 	return lib
 }
