@@ -1,7 +1,6 @@
 package node
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -20,42 +19,10 @@ import (
 	"omx/node/nodetest"
 )
 
-// cable is a socket that can be unplugged: no goodbye reaches the other side. What is
-// sent takes lag.
-type cable struct {
-	net.PacketConn
-	out *atomic.Bool
-	lag time.Duration
-}
-
-func (c cable) WriteTo(b []byte, to net.Addr) (int, error) {
-	if c.out.Load() {
-		return len(b), nil
-	}
-	if c.lag > 0 {
-		sent := bytes.Clone(b)
-		time.AfterFunc(c.lag, func() { _, _ = c.PacketConn.WriteTo(sent, to) })
-		return len(b), nil
-	}
-	return c.PacketConn.WriteTo(b, to)
-}
-
-func (c cable) ReadFrom(b []byte) (int, net.Addr, error) {
-	for {
-		n, from, err := c.PacketConn.ReadFrom(b)
-		if err != nil || !c.out.Load() {
-			return n, from, err
-		}
-	}
-}
-
-// plugged is a node's configuration with a cable.
+// plugged is a node's configuration with a cable, which is out while the flag is set.
 func plugged(cfg Config, lag time.Duration) (Config, *atomic.Bool) {
 	out := new(atomic.Bool)
-	cfg.listenUDP = func(network string, a *net.UDPAddr) (net.PacketConn, error) {
-		c, err := net.ListenUDP(network, a)
-		return cable{c, out, lag}, err
-	}
+	cfg.listenUDP = nodetest.Lossy(lag, func(net.Addr) bool { return out.Load() })
 	return cfg, out
 }
 

@@ -4,42 +4,11 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 )
-
-// mutable is a socket that can be made to lose everything, as a pulled cable
-// does: no goodbye reaches the other side.
-type mutable struct {
-	net.PacketConn
-	muted *atomic.Bool
-}
-
-func (c mutable) WriteTo(b []byte, to net.Addr) (int, error) {
-	if c.muted.Load() {
-		return len(b), nil
-	}
-	return c.PacketConn.WriteTo(b, to)
-}
-
-func (c mutable) ReadFrom(b []byte) (int, net.Addr, error) {
-	for {
-		n, from, err := c.PacketConn.ReadFrom(b)
-		if err != nil || !c.muted.Load() {
-			return n, from, err
-		}
-	}
-}
-
-func mute(muted *atomic.Bool) func(string, *net.UDPAddr) (net.PacketConn, error) {
-	return func(network string, a *net.UDPAddr) (net.PacketConn, error) {
-		c, err := net.ListenUDP(network, a)
-		return mutable{c, muted}, err
-	}
-}
 
 // A peer that falls silent without a word fails its streams within the time of
 // silence on both sides, and is back when it is heard again.
@@ -59,14 +28,7 @@ func TestSilentPeer(t *testing.T) {
 		<-ctx.Done()
 		close(ended)
 	})
-	s, err := a.Open(t.Context(), b.ID(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	if _, err := s.Next(); err != nil {
-		t.Fatal(err)
-	}
+	s := begun(t, a, b)
 	muted.Store(true)
 	since := time.Now()
 	if _, err := s.Next(); !errors.Is(err, ErrLost) {
@@ -191,18 +153,7 @@ func TestLimitOfServedRequests(t *testing.T) {
 	b := startPeer(t, Config{Key: kb, MaxRequests: 1, Peers: []string{"/p2p/" + idOf(t, ka).String()}})
 	a := startPeer(t, Config{Key: ka, Peers: b.Addrs()})
 	a.await(t, "b is up", func() bool { return a.up[b.ID()] })
-	b.handle(func(ctx context.Context, s *ServerStream) {
-		_ = s.Token([]byte("x"), 1)
-		<-ctx.Done()
-	})
-	s, err := a.Open(t.Context(), b.ID(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	if _, err := s.Next(); err != nil {
-		t.Fatal(err)
-	}
+	hang(t, a, b)
 	var refused *RefusedError
 	if _, err := ask(t.Context(), a.Mesh, b.ID(), "x"); !errors.As(err, &refused) || refused.Code != CodeBusy {
 		t.Errorf("one too many: %v", err)

@@ -180,6 +180,35 @@ func pair(t testing.TB, silence time.Duration) (a, b *testPeer) {
 	return a, b
 }
 
+// mute takes a node from the network while the flag is set.
+func mute(muted *atomic.Bool) func(string, *net.UDPAddr) (net.PacketConn, error) {
+	return nodetest.Lossy(0, func(net.Addr) bool { return muted.Load() })
+}
+
+// begun is a request whose first token has come; it ends with the test.
+func begun(t testing.TB, from, to *testPeer) *Stream {
+	t.Helper()
+	s, err := from.Open(t.Context(), to.ID(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	if _, err := s.Next(); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// hang begins a request that is never answered to its end.
+func hang(t testing.TB, from, to *testPeer) *Stream {
+	t.Helper()
+	to.handle(func(ctx context.Context, s *ServerStream) {
+		_ = s.Token([]byte("x"), 1)
+		<-ctx.Done()
+	})
+	return begun(t, from, to)
+}
+
 // clock is moved by hand.
 type clock struct{ offset atomic.Int64 }
 

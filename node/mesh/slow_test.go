@@ -21,13 +21,7 @@ func TestPeerThatDoesNotRead(t *testing.T) {
 			writes.Add(1)
 		}
 	})
-	s, err := a.Open(t.Context(), b.ID(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.Next(); err != nil {
-		t.Fatal(err)
-	}
+	s := begun(t, a, b)
 	// It has come to a halt when nothing more is written for a while.
 	for last := int64(-1); last != writes.Load(); {
 		last = writes.Load()

@@ -1,7 +1,6 @@
 package mesh
 
 import (
-	"context"
 	"errors"
 	"net"
 	"strings"
@@ -11,31 +10,8 @@ import (
 	"time"
 
 	"omx/node/catalog"
+	"omx/node/nodetest"
 )
-
-// cut is a path that can be broken between one node and a port.
-type cut struct {
-	net.PacketConn
-	port *atomic.Int64 // of the node that is not reached any more
-}
-
-func (c cut) lost(a net.Addr) bool { return int64(a.(*net.UDPAddr).Port) == c.port.Load() }
-
-func (c cut) WriteTo(b []byte, to net.Addr) (int, error) {
-	if c.lost(to) {
-		return len(b), nil
-	}
-	return c.PacketConn.WriteTo(b, to)
-}
-
-func (c cut) ReadFrom(b []byte) (int, net.Addr, error) {
-	for {
-		n, from, err := c.PacketConn.ReadFrom(b)
-		if err != nil || !c.lost(from) {
-			return n, from, err
-		}
-	}
-}
 
 // trio is three connected peers; muted takes the third from the network, port breaks
 // the path of the first to that port.
@@ -46,11 +22,8 @@ func trio(t *testing.T, silence time.Duration) (a, b, c *testPeer, muted *atomic
 	id := func(i catalog.NodeID) string { return "/p2p/" + i.String() }
 	c = startPeer(t, Config{Key: kc, Silence: silence, ListenUDP: mute(muted), Peers: []string{id(idOf(t, ka)), id(idOf(t, kb))}})
 	b = startPeer(t, Config{Key: kb, Silence: silence, Peers: append(c.Addrs(), id(idOf(t, ka)))})
-	listen := func(network string, addr *net.UDPAddr) (net.PacketConn, error) {
-		conn, err := net.ListenUDP(network, addr)
-		return cut{conn, port}, err
-	}
-	a = startPeer(t, Config{Key: ka, Silence: silence, ListenUDP: listen, Peers: append(c.Addrs(), b.Addrs()...)})
+	cut := nodetest.Lossy(0, func(peer net.Addr) bool { return int64(peer.(*net.UDPAddr).Port) == port.Load() })
+	a = startPeer(t, Config{Key: ka, Silence: silence, ListenUDP: cut, Peers: append(c.Addrs(), b.Addrs()...)})
 	for _, p := range []*testPeer{a, b, c} {
 		p.await(t, "the others are up", func() bool {
 			n := 0
@@ -63,24 +36,6 @@ func trio(t *testing.T, silence time.Duration) (a, b, c *testPeer, muted *atomic
 		})
 	}
 	return a, b, c, muted, port
-}
-
-// hang opens a request that is accepted and never answered.
-func hang(t *testing.T, from, to *testPeer) *Stream {
-	t.Helper()
-	to.handle(func(ctx context.Context, s *ServerStream) {
-		_ = s.Token([]byte("x"), 1)
-		<-ctx.Done()
-	})
-	s, err := from.Open(t.Context(), to.ID(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Close)
-	if _, err := s.Next(); err != nil {
-		t.Fatal(err)
-	}
-	return s
 }
 
 // A peer that vanishes under a request is suspect at once, and gone as soon as
