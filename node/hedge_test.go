@@ -1,27 +1,17 @@
 package node
 
 import (
-	"os"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
 
 	"omx/node/engine"
-	"omx/policies"
 )
 
 // A first token that is late is asked of another node, too: one of them answers, the
 // other is free at once. What is not late is asked once.
 func TestHedge(t *testing.T) {
-	code, ok := policies.Builtin("random")
-	if !ok {
-		t.Fatal("no random policy")
-	}
-	file := filepath.Join(t.TempDir(), "random.wasm")
-	if err := os.WriteFile(file, code, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	file := policyFile(t, "random")
 	slow := newSim(t, engine.SimConfig{Prefill: time.Hour})
 	nodes := connect(t, 2, Config{RoutePolicy: file, Hedge: true}, Config{Engine: slow}, Config{Engine: newSim(t, engine.SimConfig{})})
 	n := nodes[0]

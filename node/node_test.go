@@ -121,6 +121,20 @@ func chat(t testing.TB, m string) *api.Chat {
 	return &api.Chat{Model: model(t, m), Temperature: &cold, Messages: []api.Message{{Role: "user", Content: "hello"}}, MaxTokens: 20, Arrived: time.Now(), EstimatedPromptTokens: 5}
 }
 
+// policyFile is a file of a built-in policy.
+func policyFile(t testing.TB, name string) string {
+	t.Helper()
+	code, ok := policies.Builtin(name)
+	if !ok {
+		t.Fatalf("no built-in policy %s", name)
+	}
+	file := filepath.Join(t.TempDir(), name+".wasm")
+	if err := os.WriteFile(file, code, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
 // The same request gives the same answer wherever it is asked.
 func TestAnswerIsTheSameFromAnywhere(t *testing.T) {
 	nodes := connect(t, 1, Config{}, Config{Engine: newSim(t, engine.SimConfig{})})
@@ -153,14 +167,7 @@ func (gone) Generate(context.Context, *engine.Prompt, func(engine.Token) error) 
 }
 
 func TestNextPickAnswers(t *testing.T) {
-	code, ok := policies.Builtin("random")
-	if !ok {
-		t.Fatal("no random policy")
-	}
-	file := filepath.Join(t.TempDir(), "random.wasm")
-	if err := os.WriteFile(file, code, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	file := policyFile(t, "random")
 	nodes := connect(t, 2, Config{RoutePolicy: file}, Config{Engine: gone{newSim(t, engine.SimConfig{})}}, Config{Engine: newSim(t, engine.SimConfig{})})
 	eventually(t, "the failing node was tried first", func() bool {
 		var r reader

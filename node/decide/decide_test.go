@@ -74,11 +74,7 @@ func deciderWith(t testing.TB, c decide.Config) *decide.Decider {
 
 func use(t testing.TB, d *decide.Decider, kind abi.Kind, name string) {
 	t.Helper()
-	code, ok := policies.Builtin(name)
-	if !ok {
-		t.Fatalf("no built-in policy %s", name)
-	}
-	if err := d.Use(context.Background(), kind, decide.Policy{Name: name, Code: code}); err != nil {
+	if err := d.Use(context.Background(), kind, builtin(t, name)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -270,36 +266,42 @@ func TestRecordExplains(t *testing.T) {
 	}
 }
 
-// Swapping while deciders are busy loses nothing: every decision is one of the
-// two policies', whole.
-func TestSwapUnderLoad(t *testing.T) {
-	d := newDecider(t, nil)
-	use(t, d, abi.Route, "nearest")
-	s := fleet(t, 8, nil).Snapshot()
-	stop := make(chan struct{})
+// busy has a number of goroutines route all the time, until stop is called, which
+// waits for them. All that is picked must be right.
+func busy(t *testing.T, d *decide.Decider, s *catalog.Snapshot, goroutines int, right func(p *decide.Picks) bool) (stop func()) {
+	end := make(chan struct{})
 	var wg sync.WaitGroup
-	for range 4 {
+	for range goroutines {
 		wg.Go(func() {
 			var p decide.Picks
 			for {
 				select {
-				case <-stop:
+				case <-end:
 					return
 				default:
 				}
 				d.Route(now, s, &decide.Request{Model: modelID(t, "m")}, &p)
-				if p.N != 8 || p.By.Status != abi.OK || p.By.Policy == decide.Builtin {
+				if !right(&p) {
 					t.Errorf("%d picks by %+v", p.N, p.By)
 					return
 				}
 			}
 		})
 	}
+	return func() { close(end); wg.Wait() }
+}
+
+// Swapping while deciders are busy loses nothing: every decision is one of the
+// two policies', whole.
+func TestSwapUnderLoad(t *testing.T) {
+	d := newDecider(t, nil)
+	use(t, d, abi.Route, "nearest")
+	s := fleet(t, 8, nil).Snapshot()
+	stop := busy(t, d, s, 4, func(p *decide.Picks) bool { return p.N == 8 && p.By.Status == abi.OK && p.By.Policy != decide.Builtin })
 	for i := range 50 {
 		use(t, d, abi.Route, []string{"least-loaded", "nearest"}[i%2])
 	}
-	close(stop)
-	wg.Wait()
+	stop()
 }
 
 func TestUseRefusesWrongModules(t *testing.T) {

@@ -294,25 +294,7 @@ func TestReloadsUnderLoad(t *testing.T) {
 	s := fleet(t, 8, nil).Snapshot()
 	names := []string{"nearest", "least-loaded", "random"}
 	use(t, d, abi.Route, names[0])
-	stop := make(chan struct{})
-	var wg sync.WaitGroup
-	for range 2 {
-		wg.Go(func() {
-			var p decide.Picks
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				d.Route(now, s, &decide.Request{Model: modelID(t, "m")}, &p)
-				if p.N == 0 || p.By.Policy == decide.Builtin {
-					t.Errorf("%d picks by %+v", p.N, p.By)
-					return
-				}
-			}
-		})
-	}
+	stop := busy(t, d, s, 2, func(p *decide.Picks) bool { return p.N > 0 && p.By.Policy != decide.Builtin })
 	heap := func() int64 {
 		runtime.GC()
 		runtime.GC() // the first one runs finalizers
@@ -328,8 +310,7 @@ func TestReloadsUnderLoad(t *testing.T) {
 		use(t, d, abi.Route, names[i%3])
 	}
 	grown := heap() - before
-	close(stop)
-	wg.Wait()
+	stop()
 	if t.Logf("%d reloads: heap %+d bytes", reloads, grown); grown > most {
 		t.Errorf("%d reloads left %d bytes", reloads, grown)
 	}

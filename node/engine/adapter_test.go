@@ -17,10 +17,7 @@ import (
 // adds strength times the sum of what comes in to one token.
 func adapter(t *testing.T, token int, strength float32) string {
 	t.Helper()
-	path, err := DemoModel(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
+	path := demoModel(t)
 	h, err := gguf.Check(path)
 	if err != nil {
 		t.Fatal(err)

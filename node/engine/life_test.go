@@ -103,10 +103,7 @@ func TestLoadKeepAndUnload(t *testing.T) {
 
 func TestAddAndRemove(t *testing.T) {
 	l := newIdle(t, nil)
-	path, err := DemoModel(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
+	path := demoModel(t)
 	two := ModelFile{ID: model(t, "two"), Path: path, Preload: true}
 	for range 2 { // the second changes nothing
 		if err := l.Add(two); err != nil {
@@ -261,10 +258,7 @@ func TestHangingWorkerIsEnded(t *testing.T) {
 func TestDigest(t *testing.T) {
 	l := newIdle(t, nil)
 	eventually(t, "the digest is there", func() bool { return status(l).Digest != "" })
-	path, err := DemoModel(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
+	path := demoModel(t)
 	data, err := os.ReadFile(path)
 	if sum := sha256.Sum256(data); err != nil || status(l).Digest != hex.EncodeToString(sum[:]) {
 		t.Errorf("%s, %v", status(l).Digest, err)

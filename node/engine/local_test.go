@@ -56,10 +56,7 @@ func TestMissingLibrary(t *testing.T) {
 }
 
 func TestBadModel(t *testing.T) {
-	path, err := DemoModel(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
+	path := demoModel(t)
 	demo, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)

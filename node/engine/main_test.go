@@ -34,13 +34,20 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// newLocal starts an engine with the demonstration model, changed by edit.
-func newLocal(t testing.TB, edit func(*LocalConfig)) *Local {
+// demoModel is a file of the demonstration model.
+func demoModel(t testing.TB) string {
 	t.Helper()
 	path, err := DemoModel(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
+	return path
+}
+
+// newLocal starts an engine with the demonstration model, changed by edit.
+func newLocal(t testing.TB, edit func(*LocalConfig)) *Local {
+	t.Helper()
+	path := demoModel(t)
 	cfg := LocalConfig{Models: []ModelFile{{ID: model(t, DemoID), Path: path, Preload: true}}, LibraryDirs: nodetest.EngineDirs(t), Threads: 1, Log: slog.New(slog.NewTextHandler(t.Output(), nil))}
 	if edit != nil {
 		edit(&cfg)
@@ -65,10 +72,7 @@ var (
 // has another name, so it starts the next turn instead.
 func endlessModel(t testing.TB) string {
 	t.Helper()
-	path, err := DemoModel(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
+	path := demoModel(t)
 	data, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)

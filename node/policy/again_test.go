@@ -3,7 +3,6 @@ package policy_test
 import (
 	"crypto/sha256"
 	"errors"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -79,14 +78,7 @@ func TestParametersSurvive(t *testing.T) {
 
 // A module often arrives before its signature.
 func TestSignatureArrivesLater(t *testing.T) {
-	key, err := sign.NewKey(rand.NewChaCha8([32]byte{1}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	trust, err := sign.ParseTrust([]byte(key.Public().String() + " Ann\n"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	key, trust := ann(t)
 	signed := func(file, name string, age int) {
 		t.Helper()
 		sig, err := sign.Sign(key, code(t, name), nil)

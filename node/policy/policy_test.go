@@ -100,6 +100,20 @@ func code(t testing.TB, name string) []byte {
 	return b
 }
 
+// ann is a key for signing and the trust in it.
+func ann(t testing.TB) (sign.Key, sign.Trust) {
+	t.Helper()
+	key, err := sign.NewKey(rand.NewChaCha8([32]byte{1}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	trust, err := sign.ParseTrust([]byte(key.Public().String() + " Ann\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key, trust
+}
+
 // write puts a module into a file, with a time of its own so that the change
 // shows.
 func write(t testing.TB, file string, b []byte, age int) string {
@@ -255,14 +269,7 @@ func TestFindRefuses(t *testing.T) {
 }
 
 func TestSignatures(t *testing.T) {
-	key, err := sign.NewKey(rand.NewChaCha8([32]byte{1}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	trust, err := sign.ParseTrust([]byte(key.Public().String() + " Ann\n"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	key, trust := ann(t)
 	file := write(t, filepath.Join(t.TempDir(), "p.wasm"), code(t, "nearest"), 0)
 	dir := t.TempDir()
 	r := newRig(t, dir, trust.Verify)

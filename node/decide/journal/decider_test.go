@@ -142,13 +142,7 @@ func TestDecider(t *testing.T) {
 			t.Errorf("%s: %d decisions by instances of another state", k.Kind, k.Unsure)
 		}
 	}
-	faults := 0
-	all(t, dir, func(r *Record) {
-		if r.Type == TypeDecision && r.Decision.Status == abi.Trapped {
-			faults++
-		}
-	})
-	if faults == 0 {
+	if faults := records(t, dir, func(r *Record) bool { return r.Type == TypeDecision && r.Decision.Status == abi.Trapped }); faults == 0 {
 		t.Error("no policy crashed, the test is about such too")
 	}
 }

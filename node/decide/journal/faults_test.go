@@ -51,12 +51,7 @@ func TestFaults(t *testing.T) {
 					}
 				}
 			})
-			var failed uint64
-			all(t, dir, func(r *Record) {
-				if r.Type == TypeDecision && r.Decision.Status == want {
-					failed++
-				}
-			})
+			failed := records(t, dir, func(r *Record) bool { return r.Type == TypeDecision && r.Decision.Status == want })
 			if failed != faults {
 				t.Fatalf("%d decisions are %v, want %d", failed, want, faults)
 			}

@@ -145,6 +145,17 @@ func all(t testing.TB, path string, each func(r *Record)) *Reader {
 	}
 }
 
+// records counts the records of a journal that are so.
+func records(t testing.TB, path string, so func(r *Record) bool) (n int) {
+	t.Helper()
+	all(t, path, func(r *Record) {
+		if so(r) {
+			n++
+		}
+	})
+	return n
+}
+
 // waitIdle waits until what was flushed is written.
 func waitIdle(w *Writer) {
 	for {

@@ -63,13 +63,7 @@ func TestRotation(t *testing.T) {
 			t.Errorf("%s: %d decisions, %d gaps, want one for what came before", path, n, gaps)
 		}
 	}
-	gaps := 0
-	all(t, dir, func(r *Record) {
-		if r.Type == TypeGap {
-			gaps++
-		}
-	})
-	if gaps != 1 {
+	if gaps := records(t, dir, func(r *Record) bool { return r.Type == TypeGap }); gaps != 1 {
 		t.Errorf("%d gaps in the folder, want one for the files that were deleted", gaps)
 	}
 }
@@ -222,13 +216,7 @@ func TestTooLarge(t *testing.T) {
 	if stats.Lost != 40 || stats.Records != 20 {
 		t.Errorf("%+v", stats)
 	}
-	n := 0
-	all(t, dir, func(r *Record) {
-		if r.Type == TypeDecision {
-			n++
-		}
-	})
-	if n != 20 {
+	if n := records(t, dir, func(r *Record) bool { return r.Type == TypeDecision }); n != 20 {
 		t.Errorf("%d small decisions of 20 are read back", n)
 	}
 }
