@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"strings"
 	"testing"
 )
@@ -54,20 +53,14 @@ func TestChat(t *testing.T) {
 			if c.args != "" {
 				args = append(args, c.args)
 			}
-			var out, talk writer
-			if code := run(t.Context(), args, strings.NewReader(c.input), &out, &talk, os.Getenv); code != c.code {
-				t.Errorf("code %d: %s", code, talk)
-			}
-			if string(out) != c.out || !strings.Contains(string(talk), c.talk) || strings.Count(string(talk), "503") > 1 {
+			out, talk := command(t, c.code, c.input, args...)
+			if out != c.out || !strings.Contains(talk, c.talk) || strings.Count(talk, "503") > 1 {
 				t.Errorf("answers %q, talk %q", out, talk)
 			}
 		})
 	}
-	var out, talk writer
-	if code := run(t.Context(), []string{"chat", "--api", api, "--json", "m"}, strings.NewReader("one\ntwo\n"), &out, &talk, os.Getenv); code != 0 {
-		t.Errorf("code %d: %s", code, talk)
-	}
-	d := json.NewDecoder(strings.NewReader(string(out)))
+	out, _ := command(t, 0, "one\ntwo\n", "chat", "--api", api, "--json", "m")
+	d := json.NewDecoder(strings.NewReader(out))
 	for _, want := range []string{"1 user: one", "3 user: two"} {
 		var q question
 		if err := d.Decode(&q); err != nil || q.Answer != want || q.Tokens != 3 || q.Node != "shelf-3" {

@@ -118,11 +118,11 @@ func buildGoClients(t *testing.T) string {
 // newKey makes a key in a file and returns its secret.
 func newKey(t *testing.T, file string) string {
 	t.Helper()
-	var out, errs writer
-	if code := run(t.Context(), []string{"keys", "add", "clients", "--admin", "--file", file}, nil, &out, &errs, os.Getenv); code != 0 {
+	code, out, errs := omx(t, "keys", "add", "clients", "--admin", "--file", file)
+	if code != 0 {
 		t.Fatalf("omx keys add: %s", errs)
 	}
-	return strings.TrimSpace(string(out))
+	return strings.TrimSpace(out)
 }
 
 // ask runs a client's checks.

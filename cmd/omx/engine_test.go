@@ -1,9 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"context"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -20,11 +17,11 @@ func TestEngineOutputIsNarrow(t *testing.T) {
 		{"engine", "info", "--dir", dir}, {"engine", "list", "--dir", dir},
 		{"engine", "--help"}, {"engine", "install", "--help"}, {"engine", "info", "--help"}, {"engine", "list", "--help"},
 	} {
-		var out, errs bytes.Buffer
-		if code := run(context.Background(), args, nil, &out, &errs, os.Getenv); code != 0 {
-			t.Fatalf("omx %v = %d: %s", args, code, &errs)
+		code, out, errs := omx(t, args...)
+		if code != 0 {
+			t.Fatalf("omx %v = %d: %s", args, code, errs)
 		}
-		for line := range strings.Lines(out.String() + errs.String()) {
+		for line := range strings.Lines(out + errs) {
 			if len(line) > 81 && !strings.Contains(line, dir) {
 				t.Errorf("omx %v: %q", args, line)
 			}

@@ -1,8 +1,8 @@
 package main
 
 import (
-	"context"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -38,13 +38,32 @@ func TestScripts(t *testing.T) {
 // Without arguments, and for help, nothing is wrong.
 func TestHelp(t *testing.T) {
 	for _, args := range [][]string{nil, {"--help"}, {"serve", "--help"}} {
-		var out, errs writer
-		if code := run(context.Background(), args, nil, &out, &errs, os.Getenv); code != 0 || len(out) == 0 || len(errs) != 0 {
+		if code, out, errs := omx(t, args...); code != 0 || len(out) == 0 || len(errs) != 0 {
 			t.Errorf("omx %v = %d, %d bytes of help, stderr %q", args, code, len(out), errs)
 		}
 	}
 }
 
+// omx runs a command and returns what it printed.
+func omx(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, errs writer
+	code = run(t.Context(), args, nil, &out, &errs, os.Getenv)
+	return code, string(out), string(errs)
+}
+
+// command runs a command that has something to read, and returns what it printed; the
+// code must be as wanted.
+func command(t *testing.T, code int, stdin string, args ...string) (out, talk string) {
+	t.Helper()
+	var o, e writer
+	if got := run(t.Context(), args, strings.NewReader(stdin), &o, &e, os.Getenv); got != code {
+		t.Errorf("omx %s: code %d, want %d: %s", strings.Join(args, " "), got, code, e)
+	}
+	return string(o), string(e)
+}
+
+// writer is what was written to it.
 type writer []byte
 
 func (w *writer) Write(b []byte) (int, error) { *w = append(*w, b...); return len(b), nil }

@@ -100,20 +100,13 @@ func TestMeshAnswers(t *testing.T) {
 
 	// What the command line shows of it.
 	for _, h := range net.Hosts {
-		code := run(t.Context(), []string{"run", "--api", h.API, "--explain", demoModel, "Who are you?"}, nil, e.stdout, e.stderr, os.Getenv)
-		if code != 0 {
-			t.Fatalf("omx run at %s: %s", h.Name, e.stderr)
+		code, _, talk := omx(t, "run", "--api", h.API, "--explain", demoModel, "Who are you?")
+		if code != 0 || !strings.Contains(talk, "first token") || !strings.Contains(talk, policies.DefaultRoute+"@") {
+			t.Fatalf("omx run at %s: code %d, %s", h.Name, code, talk)
 		}
 	}
-	if got := string(*e.stderr.(*writer)); !strings.Contains(got, "first token") || strings.Count(got, policies.DefaultRoute+"@") < 3 {
-		t.Errorf("explanations: %s", got)
-	}
-	*e.stdout.(*writer) = nil
-	if code := run(t.Context(), []string{"nodes", "--api", first.API}, nil, e.stdout, e.stderr, os.Getenv); code != 0 {
-		t.Fatal("omx nodes failed")
-	}
-	if got := string(*e.stdout.(*writer)); strings.Count(got, "up") < 3 || !strings.Contains(got, "node-1 *") {
-		t.Errorf("omx nodes: %s", got)
+	if code, out, talk := omx(t, "nodes", "--api", first.API); code != 0 || strings.Count(out, "up") < 3 || !strings.Contains(out, "node-1 *") {
+		t.Errorf("omx nodes: code %d, %s%s", code, out, talk)
 	}
 
 	// What an operator does before stopping one.
@@ -128,9 +121,8 @@ func TestMeshAnswers(t *testing.T) {
 		{[]string{"drain"}, 0, "can be stopped"},
 		{[]string{"drain", "--off", "--json"}, 0, `"draining": false`},
 	} {
-		*e.stdout.(*writer), *e.stderr.(*writer) = nil, nil
-		code := run(t.Context(), append([]string{order.args[0], "--api", first.API}, order.args[1:]...), nil, e.stdout, e.stderr, os.Getenv)
-		if got := string(*e.stdout.(*writer)) + string(*e.stderr.(*writer)); code != order.code || !strings.Contains(got, order.want) {
+		code, out, talk := omx(t, append([]string{order.args[0], "--api", first.API}, order.args[1:]...)...)
+		if got := out + talk; code != order.code || !strings.Contains(got, order.want) {
 			t.Errorf("omx %s: %d, %s", strings.Join(order.args, " "), code, got)
 		}
 	}

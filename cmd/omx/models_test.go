@@ -15,16 +15,6 @@ import (
 	"omx/node/nodetest"
 )
 
-// command runs a command and returns what it printed; the code must be as wanted.
-func command(t *testing.T, code int, stdin string, args ...string) (out, talk string) {
-	t.Helper()
-	var o, e writer
-	if got := run(t.Context(), args, strings.NewReader(stdin), &o, &e, os.Getenv); got != code {
-		t.Errorf("omx %s: code %d, want %d: %s", strings.Join(args, " "), got, code, e)
-	}
-	return string(o), string(e)
-}
-
 // A model is imported beside a running node, served, copied, loaded, unloaded and
 // removed by the commands; another node serves this one's models as its own.
 func TestModelsAtARunningNode(t *testing.T) {

@@ -17,14 +17,6 @@ import (
 // sampleModule is a routing policy in C, as its author would have built it.
 var sampleModule = filepath.Join("..", "..", "policies", "sdk", "c", "testdata", "route.wasm")
 
-// omx runs a command and returns what it printed.
-func omx(t *testing.T, args ...string) (code int, stdout, stderr string) {
-	t.Helper()
-	var out, errs strings.Builder
-	code = run(t.Context(), args, nil, &out, &errs, os.Getenv)
-	return code, out.String(), errs.String()
-}
-
 func put(t *testing.T, dir, name string, b []byte) string {
 	t.Helper()
 	file := filepath.Join(dir, name)

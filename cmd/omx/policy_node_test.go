@@ -30,11 +30,10 @@ func TestPolicyCommandsAtANode(t *testing.T) {
 		}
 	}
 	defer func() { stop() }()
-	omx := func(args ...string) (string, int) {
+	policy := func(args ...string) (string, int) {
 		t.Helper()
-		var out, errs strings.Builder
-		code := run(t.Context(), append([]string{"policy"}, append(args, "--api", n.URL())...), nil, &out, &errs, os.Getenv)
-		return out.String() + errs.String(), code
+		code, out, talk := omx(t, append([]string{"policy"}, append(args, "--api", n.URL())...)...)
+		return out + talk, code
 	}
 	// shows checks the lines of the table, by their first words.
 	shows := func(out string, want ...string) {
@@ -53,7 +52,7 @@ func TestPolicyCommandsAtANode(t *testing.T) {
 	}
 	must := func(args ...string) string {
 		t.Helper()
-		out, code := omx(args...)
+		out, code := policy(args...)
 		if code != 0 {
 			t.Fatalf("omx policy %v: %s", args, out)
 		}
@@ -84,7 +83,7 @@ func TestPolicyCommandsAtANode(t *testing.T) {
 		{[]string{"promote", "admit"}, "there is no shadow"},
 		{[]string{"activate", "replicate", "keep-n"}, "must be one of"},
 	} {
-		if out, code := omx(c.args...); code == 0 || !strings.Contains(out, c.want) {
+		if out, code := policy(c.args...); code == 0 || !strings.Contains(out, c.want) {
 			t.Errorf("omx policy %v: code %d, %s; want %q", c.args, code, out, c.want)
 		}
 	}
