@@ -26,19 +26,8 @@ import (
 // listed and served, but none can be loaded.
 func managed(t *testing.T, models ...string) *Node {
 	t.Helper()
-	n, err := New(Config{Name: "a", Data: filepath.Join(t.TempDir(), "data"), Listen: "127.0.0.1:0", Exe: os.Args[0], Models: models, EngineDirs: []string{t.TempDir()}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		http.DefaultClient.CloseIdleConnections()
-		if err := n.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := n.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	n := started(t, Config{Name: "a", Data: filepath.Join(t.TempDir(), "data"), Listen: "127.0.0.1:0", Exe: os.Args[0], Models: models, EngineDirs: []string{t.TempDir()}})
+	t.Cleanup(http.DefaultClient.CloseIdleConnections)
 	return n
 }
 
