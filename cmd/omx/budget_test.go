@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"omx/node/nodetest"
 	"omx/testnet/hosts"
 )
 
@@ -65,7 +66,7 @@ func TestBudgets(t *testing.T) {
 	took := time.Hour
 	for range 3 { // others use this machine, too
 		began := time.Now()
-		look := exec.Command(filepath.Join(dir, "omx-"+runtime.GOARCH), "doctor", "--data", net.Hosts[0].Data, "--api", net.Hosts[0].API, "--engine-dir", engineDir(t))
+		look := exec.Command(filepath.Join(dir, "omx-"+runtime.GOARCH), "doctor", "--data", net.Hosts[0].Data, "--api", net.Hosts[0].API, "--engine-dir", nodetest.EngineDirs(t)[0])
 		if out, err := look.CombinedOutput(); err != nil {
 			t.Fatalf("omx doctor: %v\n%s", err, out)
 		}

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"omx/node/doctor"
+	"omx/node/nodetest"
 )
 
 // Beside real nodes, one of which is killed: what is printed is what the JSON has,
@@ -15,7 +16,7 @@ import (
 func TestDoctor(t *testing.T) {
 	net, _, first := up(t, 3, 2)
 	data := net.Hosts[0].Data
-	args := []string{"doctor", "--data", data, "--api", first.API, "--engine-dir", engineDir(t)}
+	args := []string{"doctor", "--data", data, "--api", first.API, "--engine-dir", nodetest.EngineDirs(t)[0]}
 	said := func(code int, want ...string) string {
 		t.Helper()
 		out, talk := command(t, code, "", args...)
