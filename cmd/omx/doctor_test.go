@@ -54,7 +54,7 @@ func TestDoctor(t *testing.T) {
 	if err := last.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	wait(t, "it is down", func() bool {
+	nodetest.Eventually(t, "it is down", func() bool {
 		out, _ := command(t, 0, "", "nodes", "--api", first.API)
 		return strings.Contains(out, "down")
 	})
