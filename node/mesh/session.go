@@ -218,8 +218,12 @@ func (m *Mesh) adopt(s *session) bool {
 		}
 	}
 	m.mu.Unlock()
-	if better && dead {
+	switch {
+	case !better || old == nil:
+	case dead:
 		_ = old.link.end()
+	default:
+		_ = old.stream.SetReadDeadline(time.Now()) // its read ends
 	}
 	return better
 }
@@ -307,6 +311,9 @@ func (s *session) read(r *frameReader) error {
 	began := time.Now()
 	for {
 		_ = s.stream.SetReadDeadline(time.Now().Add(s.m.cfg.Silence))
+		if s.link.lingers.Load() {
+			return errReplaced
+		}
 		k, payload, err := r.next()
 		if err != nil {
 			return fmt.Errorf("control stream: %w", err)
