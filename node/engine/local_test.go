@@ -114,3 +114,11 @@ func TestValidateListsAllFaults(t *testing.T) {
 		}
 	}
 }
+
+// A context may be shorter than a step.
+func TestShortContext(t *testing.T) {
+	l := newLocal(t, func(c *LocalConfig) { c.ContextTokens, c.Slots = 64, 1 })
+	if text, u, err := answer(l, ask(l, "Who are you?")); err != nil || text == "" || u.PromptTokens+u.OutputTokens > 64 || status(l).Context != 64 {
+		t.Errorf("%q, %+v, context %d: %v", text, u, status(l).Context, err)
+	}
+}

@@ -11,8 +11,7 @@ import (
 	"testing"
 )
 
-// newTiny starts an engine with a model of random weights; a step must fit into the
-// contexts of all its slots.
+// newTiny starts an engine with a model of random weights.
 func newTiny(t *testing.T, arch string, layers, context int) *Local {
 	return newLocal(t, func(c *LocalConfig) {
 		c.Models[0].Path, c.ContextTokens, c.Slots = tinyModel(t, arch, layers), context, 512/context

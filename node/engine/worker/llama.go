@@ -107,7 +107,8 @@ func (m *loaded) openText(cfg *frame.LoadConfig) (err error) {
 		m.room = min(m.room, trained)
 	}
 	cp := llama.ContextDefaultParams()
-	cp.NCtx, cp.NSeqMax = uint32(m.room*cfg.Slots), uint32(cfg.Slots)
+	// A step is not larger than all slots together.
+	cp.NCtx, cp.NSeqMax = uint32(max(m.room*cfg.Slots, batchTokens)), uint32(cfg.Slots)
 	cp.NBatch, cp.NUbatch = batchTokens, batchTokens
 	cp.KVUnified = 0 // each slot has memory of its own: shared cells would shift for all
 	if cfg.GPULayers == 0 {
