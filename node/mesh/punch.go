@@ -75,7 +75,8 @@ func udpOf(a ma.Multiaddr) (*net.UDPAddr, error) {
 // them, and those that it knows of.
 func (m *Mesh) seenFrom() (list []ma.Multiaddr) {
 	for _, s := range m.relays() {
-		if a := s.relay.observed.Load(); a != nil && len(list) < maxRelays {
+		// One on the same local network sees another address than one outside.
+		if a := s.relay.observed.Load(); a != nil && len(list) < maxAddrs/2 && !ma.Contains(list, *a) {
 			list = append(list, *a)
 		}
 	}
