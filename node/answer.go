@@ -67,7 +67,9 @@ func (n *Node) run(ctx context.Context, a *answer, c *api.Chat, w *wireRequest) 
 	n.decider.Route(now, snap, &req, &picks)
 	took := time.Since(began)
 	if picks.N == 0 {
-		return n.noPick(snap, c.Model)
+		if snap = n.routeLater(ctx, snap, &req, &picks); picks.N == 0 {
+			return n.noPick(snap, c.Model)
+		}
 	}
 	a.picks, a.latest, w.Keep = &picks, &picks, c.KeepAlive
 	w.ID, w.Tenant, w.Priority, w.Class, w.PromptTokens = req.ID, req.Tenant, req.Priority, req.Class, req.Prompt
