@@ -15,7 +15,7 @@ const (
 	tagRequest = 'R'
 	tagMember  = 'M'
 	tagLane    = 'L' // bytes follow, whose meaning is not the mesh's
-	version    = 4
+	version    = 5
 
 	prefaceLen = 2
 	headerLen  = 5
