@@ -17,7 +17,8 @@ type chatCmd struct {
 	System      string  `help:"What the model is told before the conversation." placeholder:"TEXT"`
 	MaxTokens   int     `default:"512" help:"Longest answer, in tokens."`
 	Temperature float64 `default:"0.7" help:"0 is deterministic; higher is more varied."`
-	JSON        bool    `help:"Print each answer and its figures as JSON, a line each."`
+	shifting
+	JSON bool `help:"Print each answer and its figures as JSON, a line each."`
 }
 
 const chatHelp = `/clear forgets the conversation, /node says who answered last, /bye or the end of the input ends`
@@ -25,6 +26,9 @@ const chatHelp = `/clear forgets the conversation, /node says who answered last,
 // Run talks until the input ends. A question that fails is told and forgotten;
 // the conversation goes on. Its end is a failure if the last question failed.
 func (c *chatCmd) Run(e *env) error {
+	if err := c.check(); err != nil {
+		return err
+	}
 	person := false
 	if f, ok := e.stdin.(*os.File); ok {
 		st, err := f.Stat()
@@ -61,8 +65,10 @@ func (c *chatCmd) Run(e *env) error {
 			e.say("%s", chatHelp)
 			continue
 		}
-		last = question{Model: c.Model, Prompt: line, MaxTokens: c.MaxTokens, Temperature: c.Temperature, Before: before}
-		if failed = c.ask(e, &last); failed != nil {
+		last = question{Model: c.Model, Prompt: line, MaxTokens: c.MaxTokens, Temperature: c.Temperature, shifting: c.shifting, Before: before}
+		failed = c.askWithin(e, &last)
+		before = last.Before
+		if failed != nil {
 			if e.ctx.Err() != nil {
 				return failed
 			}
@@ -85,6 +91,27 @@ func (c *chatCmd) beginning() []turn {
 	return []turn{{"system", c.System}}
 }
 
+// askWithin asks a question whose conversation may be longer than the model's context.
+// Then it says what can be done; with --context-shift it forgets the oldest and asks
+// again. Half of the conversation goes at a time, so that the next questions begin as
+// this one does, which the node need not read again.
+func (c *chatCmd) askWithin(e *env, q *question) error {
+	for {
+		err := c.ask(e, q)
+		switch left, n := c.forget(q.Before); {
+		case !tooLong(err):
+			return err
+		case n == 0:
+			return fmt.Errorf("%w; ask for less, or start the node with more --context", err)
+		case !c.ContextShift:
+			return fmt.Errorf("%w; start anew with /clear, or begin with --context-shift: then the oldest questions are forgotten", err)
+		default:
+			e.say("the conversation is longer than the model's context: its oldest %d questions are forgotten", n)
+			q.Before = left
+		}
+	}
+}
+
 func (c *chatCmd) ask(e *env, q *question) error {
 	if c.JSON {
 		if err := q.ask(e, &c.target, func(string) {}); err != nil {
@@ -95,6 +122,9 @@ func (c *chatCmd) ask(e *env, q *question) error {
 	err := q.ask(e, &c.target, func(text string) { fmt.Fprint(e.stdout, text) })
 	if err == nil || q.Answer != "" {
 		fmt.Fprintln(e.stdout)
+	}
+	if cut := q.cut(); err == nil && cut != "" {
+		e.say("%s", cut)
 	}
 	return err
 }

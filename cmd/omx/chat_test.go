@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -65,6 +66,24 @@ func TestChat(t *testing.T) {
 		var q question
 		if err := d.Decode(&q); err != nil || q.Answer != want || q.Tokens != 3 || q.Node != "shelf-3" {
 			t.Errorf("%+v, %v", q, err)
+		}
+	}
+}
+
+// The older half of the questions goes, with their answers; the system's word stays.
+func TestForget(t *testing.T) {
+	for questions, want := range []int{0, 1, 1, 2, 2, 3} {
+		for _, system := range []string{"", "Brief."} {
+			c := chatCmd{System: system}
+			before := c.beginning()
+			for i := range questions {
+				before = append(before, turn{"user", fmt.Sprint("q", i)}, turn{"assistant", fmt.Sprint("a", i)})
+			}
+			left, n := c.forget(before)
+			begin := c.beginning()
+			if n != want || !slices.Equal(left[:len(begin)], begin) || !slices.Equal(left[len(begin):], before[len(begin)+2*want:]) {
+				t.Errorf("of %v are left %v, %d forgotten", before, left, n)
+			}
 		}
 	}
 }

@@ -68,29 +68,40 @@ func (t *target) do(req *http.Request) (*http.Response, error) {
 	}
 	if resp.StatusCode >= 300 {
 		defer resp.Body.Close()
-		return nil, fmt.Errorf("the node at %s answered %d: %s", t.API, resp.StatusCode, errorText(io.LimitReader(resp.Body, maxReply)))
+		message, code := errorText(io.LimitReader(resp.Body, maxReply))
+		return nil, &refusal{fmt.Sprintf("the node at %s answered %d: %s", t.API, resp.StatusCode, message), code}
 	}
 	return resp, nil
 }
 
-// errorText finds the message in an error body of the OpenAI or Ollama shape.
-func errorText(r io.Reader) string {
+// refusal is an error that a node has answered with.
+type refusal struct {
+	text string
+	code string // of the API, "" if it said none
+}
+
+func (r *refusal) Error() string { return r.text }
+
+// errorText finds the message in an error body of the OpenAI or Ollama shape, and the
+// code in one of OpenAI's.
+func errorText(r io.Reader) (message, code string) {
 	b, _ := io.ReadAll(r)
 	var body struct {
 		Error json.RawMessage `json:"error"`
 	}
 	if json.Unmarshal(b, &body) != nil {
-		return strings.TrimSpace(string(b[:min(len(b), 200)]))
+		return strings.TrimSpace(string(b[:min(len(b), 200)])), ""
 	}
 	var nested struct {
 		Message string `json:"message"`
+		Code    string `json:"code"`
 	}
 	var plain string
 	if json.Unmarshal(body.Error, &plain) == nil {
-		return plain
+		return plain, ""
 	}
 	if json.Unmarshal(body.Error, &nested) == nil {
-		return nested.Message
+		return nested.Message, nested.Code
 	}
-	return strings.TrimSpace(string(b[:min(len(b), 200)]))
+	return strings.TrimSpace(string(b[:min(len(b), 200)])), ""
 }

@@ -1,13 +1,16 @@
 package main
 
 import (
+	"context"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"omx/node/nodetest"
+	"omx/testnet/hosts"
 )
 
 // asOmx makes the test program behave as omx, so that tests start real
@@ -24,7 +27,8 @@ func TestMain(m *testing.M) {
 
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script",
+		Dir:  "testdata/script",
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"node": scriptNode},
 		Setup: func(e *testscript.Env) error {
 			// Scripts name the engine folder themselves, or test its absence.
 			e.Setenv("HOME", e.WorkDir)
@@ -33,6 +37,19 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 	})
+}
+
+// scriptNode starts a node with the demonstration model, and flags as they are given,
+// for the rest of a script.
+func scriptNode(ts *testscript.TestScript, _ bool, flags []string) {
+	exe, err := exec.LookPath("omx")
+	ts.Check(err)
+	net, err := hosts.Up(context.Background(), hosts.Config{Exe: exe, Dir: ts.MkAbs("."), Nodes: 1, Holders: 1,
+		Args: append([]string{"--engine-dir", ts.Getenv("ENGINE"), "--no-mdns"}, flags...)})
+	ts.Check(err)
+	ts.Defer(func() { ts.Check(net.Down()) })
+	ts.Setenv("OMX_API", net.Hosts[0].API)
+	ts.Check(awaitHolders(context.Background(), &target{API: net.Hosts[0].API}, 1))
 }
 
 // Without arguments, and for help, nothing is wrong.

@@ -19,8 +19,9 @@ type runCmd struct {
 	Prompt      []string `arg:"" help:"The question."`
 	MaxTokens   int      `default:"256" help:"Longest answer, in tokens."`
 	Temperature float64  `default:"0" help:"0 is deterministic; higher is more varied."`
-	Explain     bool     `help:"Say which node answered and why."`
-	JSON        bool     `help:"Print the answer and its figures as one JSON object."`
+	shifting
+	Explain bool `help:"Say which node answered and why."`
+	JSON    bool `help:"Print the answer and its figures as one JSON object."`
 }
 
 // turn is one message of a conversation.
@@ -35,10 +36,12 @@ type question struct {
 	Prompt      string  `json:"prompt"`
 	MaxTokens   int     `json:"-"`
 	Temperature float64 `json:"-"`
-	Before      []turn  `json:"-"` // of the conversation
+	shifting    `json:"-"`
+	Before      []turn `json:"-"` // of the conversation
 
 	Answer     string  `json:"answer"`
 	Thinking   string  `json:"thinking,omitempty"`
+	Finish     string  `json:"finish"` // why it ended: stop, or length
 	Node       string  `json:"node"`
 	Decision   string  `json:"decision"`
 	Policy     string  `json:"policy"`
@@ -48,18 +51,26 @@ type question struct {
 }
 
 func (c *runCmd) Run(e *env) error {
-	q := &question{Model: c.Model, Prompt: strings.Join(c.Prompt, " "), MaxTokens: c.MaxTokens, Temperature: c.Temperature}
+	if err := c.check(); err != nil {
+		return err
+	}
+	q := &question{Model: c.Model, Prompt: strings.Join(c.Prompt, " "), MaxTokens: c.MaxTokens, Temperature: c.Temperature, shifting: c.shifting}
 	show := func(text string) { fmt.Fprint(e.stdout, text) }
 	if c.JSON {
 		show = func(string) {}
 	}
-	if err := q.ask(e, &c.target, show); err != nil {
+	if err := q.ask(e, &c.target, show); tooLong(err) {
+		return fmt.Errorf("%w; ask for less, or start the node with more --context", err)
+	} else if err != nil {
 		return err
 	}
 	if c.JSON {
 		return writeJSON(e, q)
 	}
 	fmt.Fprintln(e.stdout)
+	if cut := q.cut(); cut != "" {
+		e.say("%s", cut)
+	}
 	e.say("%s", q.summary())
 	if c.Explain {
 		return explain(e, &c.target, q.Decision)
@@ -80,11 +91,18 @@ func (q *question) ask(e *env, t *target, show func(string)) error {
 		}
 	}
 	began := time.Now()
-	resp, err := t.post(e.ctx, "/v1/chat/completions", map[string]any{
+	body := map[string]any{
 		"model": q.Model, "stream": true, "stream_options": map[string]bool{"include_usage": true},
 		"max_tokens": q.MaxTokens, "temperature": q.Temperature,
 		"messages": append(q.Before[:len(q.Before):len(q.Before)], turn{"user", q.Prompt}),
-	})
+	}
+	if q.ContextShift {
+		body["context_shift"] = true
+		if q.Keep != nil {
+			body["n_keep"] = *q.Keep
+		}
+	}
+	resp, err := t.post(e.ctx, "/v1/chat/completions", body)
 	if err != nil {
 		return err
 	}
@@ -111,6 +129,7 @@ func (q *question) ask(e *env, t *target, show func(string)) error {
 					Content  string `json:"content"`
 					Thinking string `json:"reasoning_content"`
 				} `json:"delta"`
+				Finish string `json:"finish_reason"`
 			} `json:"choices"`
 			Usage *struct {
 				CompletionTokens int `json:"completion_tokens"`
@@ -129,6 +148,9 @@ func (q *question) ask(e *env, t *target, show func(string)) error {
 			q.Tokens = chunk.Usage.CompletionTokens
 		}
 		for _, choice := range chunk.Choices {
+			if choice.Finish != "" {
+				q.Finish = choice.Finish
+			}
 			d := &choice.Delta
 			if first.IsZero() && d.Content+d.Thinking != "" {
 				first = time.Now()

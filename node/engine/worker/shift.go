@@ -41,7 +41,7 @@ func (l *loop) bounds(job *frame.Job, in *encoded) (limit, keep int, failure *fr
 	case len(in.begun) >= room && len(in.begun) < limit: // it has shifted, and what went is not known
 		return 0, 0, &cannotGoOn
 	case limit > room && keep > most:
-		return 0, 0, &frame.Failure{Code: frame.BadPrompt, Message: fmt.Sprintf("a shift is to keep %d tokens of the prompt, and can keep %d of a context of %d; keep fewer (num_keep, n_keep)", keep, most, context)}
+		return 0, 0, &frame.Failure{Code: frame.BadPrompt, Message: fmt.Sprintf("a shift is to keep %d tokens of the prompt, and can keep %d of a context of %d; keep fewer (num_keep, n_keep, --keep)", keep, most, context)}
 	case len(in.begun) >= room: // there is no room to read it, and no need
 		limit = min(limit, len(in.begun))
 	}
