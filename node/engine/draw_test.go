@@ -49,10 +49,11 @@ func TestAnswersMeetTheGrammar(t *testing.T) {
 // So do numbers within limits, and strings of a pattern or a format.
 func TestAnswersKeepLimits(t *testing.T) {
 	l := newLocal(t, nil)
-	g, err := grammar.FromSchema([]byte(`{"type":"object","required":["age","share","code","day","price"],"additionalProperties":false,"properties":{
+	g, err := grammar.FromSchema([]byte(`{"type":"object","required":["age","share","code","day","price","seats","weight"],"additionalProperties":false,"properties":{
 		"age":{"type":"integer","minimum":18,"maximum":120},"share":{"type":"number","exclusiveMinimum":0,"exclusiveMaximum":1},
 		"code":{"type":"string","pattern":"^[A-Z]{2}-\\d{3} \"[^a]\"$"},"day":{"type":"string","format":"date"},
-		"price":{"type":"number","minimum":-5.25,"maximum":1000,"multipleOf":0.01}}}`))
+		"price":{"type":"number","minimum":-5.25,"maximum":1000,"multipleOf":0.01},
+		"seats":{"type":"integer","multipleOf":12,"minimum":-600},"weight":{"type":"number","minimum":0,"maximum":99,"multipleOf":0.25}}}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,6 +69,8 @@ func TestAnswersKeepLimits(t *testing.T) {
 			Age          int
 			Share, Price json.Number
 			Code, Day    string
+			Seats        int64
+			Weight       float64
 		}
 		if err := json.Unmarshal([]byte(text), &got); err != nil {
 			t.Fatalf("seed %d: %v: %s (%+v)", seed, err, text, u)
@@ -76,7 +79,8 @@ func TestAnswersKeepLimits(t *testing.T) {
 		price, _ := got.Price.Float64()
 		_, cents, _ := strings.Cut(got.Price.String(), ".")
 		_, noDay := time.Parse(time.DateOnly, got.Day)
-		if got.Age < 18 || got.Age > 120 || share <= 0 || share >= 1 || price < -5.25 || price > 1000 || len(cents) > 2 || !code.MatchString(got.Code) || noDay != nil {
+		if got.Age < 18 || got.Age > 120 || share <= 0 || share >= 1 || price < -5.25 || price > 1000 || len(cents) > 2 || !code.MatchString(got.Code) || noDay != nil ||
+			got.Seats < -600 || got.Seats%12 != 0 || got.Weight < 0 || got.Weight > 99 || got.Weight*4 != math.Trunc(got.Weight*4) {
 			t.Errorf("seed %d: %s", seed, text)
 		}
 	}
@@ -89,6 +93,9 @@ func TestGrammarsAreReadAlike(t *testing.T) {
 	for schema, c := range map[string]struct{ allowed, refused []string }{
 		`{"type":"integer","minimum":-120,"maximum":9223372036854775807}`: {[]string{"-120", "-7", "0", "9223372036854775807"}, []string{"-121", "-0", "00", "9223372036854775808"}},
 		`{"type":"number","minimum":-2.5,"exclusiveMaximum":1000}`:        {[]string{"-2.5", "-2.50", "999.99", "0.125"}, []string{"-2.51", "1000", "999.9e", "01"}},
+		`{"type":"integer","multipleOf":97}`:                              {[]string{"-97", "0", "1067", "9223372036854775729"}, []string{"-0", "00", "9223372036854775730"}},
+		`{"type":"integer","multipleOf":15,"minimum":-90,"maximum":300}`:  {[]string{"-90", "-15", "0", "15", "300"}, []string{"-91", "-0", "155", "301", "7 "}},
+		`{"type":"number","multipleOf":0.25,"minimum":-2}`:                {[]string{"-2", "-1.75", "0.5", "17.25", "3.0"}, []string{"-2.1", "-1.76", "0.3", "0.125", "-3"}},
 		`{"type":"string","pattern":"^[^a]\\s(?:x{2,}|\"+)$"}`:            {[]string{`"é\txx"`, `"\u0001 \"\""`, `"😀\u000bxx"`, `"\\ xxx"`}, []string{`"a`, `"é x"`, `"é\u000c`, `"\u0041`}},
 		`{"type":"string","pattern":"b\\d"}`:                              {[]string{`"xb1y"`, `"b\nbb2"`, `"😀b\u0000b3"`}, []string{`"b"`, `"b\n1"`, `"😀"`}},
 		`{"type":"string","pattern":"^.{1,1000}$","minLength":3}`:         {[]string{`"éab"`, `"` + strings.Repeat("a ", 500) + `"`}, []string{`"ab"`, `"` + strings.Repeat("a ", 501)}},

@@ -25,7 +25,7 @@ type edge struct {
 
 var (
 	errStates = fmt.Errorf("it needs more than %d states; begin it with ^ if you can, and count less", maxStates)
-	errSteps  = errors.New("the patterns of this schema are too much work; make them simpler")
+	errSteps  = errors.New("the patterns and steps of this schema are too much work; make them simpler")
 	errNone   = errors.New("no string meets it")
 )
 

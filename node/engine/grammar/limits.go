@@ -15,11 +15,16 @@ const (
 	maxCount   = 1024 // of one {m,n}, as maxRepeat
 	maxSize    = 8192 // nodes of its tree, once counts are written out
 	maxStates  = 2048 // of its automaton; each is up to one rule of the grammar
-	// maxSteps is over all patterns of a grammar: instructions looked at while automata
-	// are made. A usual pattern takes 10,000 at most; so many take tens of milliseconds.
+	// maxSteps is over all patterns and steps of a grammar: what is looked at while
+	// automata are made. A usual one takes 10,000 at most; so many take tens of
+	// milliseconds.
 	maxSteps = 1 << 18
 
 	// Bounds on the figures that limit numbers.
 	maxFigure   = 400 // characters of one
 	maxExponent = 400 // above what any float64 has
+
+	// maxUnits bounds multipleOf, in units of its last place: ten times it fits into 64
+	// bits, with a digit's worth to spare.
+	maxUnits = 100_000_000_000_000_000
 )

@@ -18,7 +18,7 @@ var (
 
 	leastInteger, mostInteger = new(big.Int).Lsh(big.NewInt(-1), 63), new(big.Int).SetUint64(1<<63 - 1)
 
-	one, ten = big.NewInt(1), big.NewInt(10)
+	one, ten, mostUnits = big.NewInt(1), big.NewInt(10), big.NewInt(maxUnits)
 )
 
 // number is the grammar of numbers, or of integers, within the schema's limits.
@@ -27,7 +27,7 @@ var (
 // bits and has a bounded count of digits after the point; counted in units of the
 // last of them, it is an integer, too.
 func (w *writer) number(name string, o *object) (string, error) {
-	places, limited, err := decimals(name, o)
+	places, step, limited, err := decimals(name, o)
 	if err != nil || !limited {
 		return name, err
 	}
@@ -65,6 +65,9 @@ func (w *writer) number(name string, o *object) (string, error) {
 	} else if least.Cmp(most) > 0 {
 		return "", fmt.Errorf("no number is between minimum and maximum that has %d digits after the point and lies within 64 bits before it", places)
 	}
+	if first := new(big.Int).Mul(ceil(least, step), step); first.Cmp(most) > 0 {
+		return "", errors.New("no multiple of multipleOf is between minimum and maximum, and within 64 bits")
+	}
 	var parts []string
 	if least.Sign() < 0 {
 		near := one
@@ -80,36 +83,46 @@ func (w *writer) number(name string, o *object) (string, error) {
 		parts = append(parts, between(least, most, places))
 	}
 	body := strings.Join(parts, " | ")
-	return w.once("number "+body, func() (string, error) { return w.rule(body) })
+	return w.once(fmt.Sprintf("number %v %s", step, body), func() (string, error) {
+		if step.Cmp(one) > 0 {
+			return w.multiple(body, step.Uint64(), places)
+		}
+		return w.rule(body)
+	})
 }
 
-// decimals is how many digits may stand after the point, and whether the schema
-// limits its numbers at all. Beside a limit that is itself excluded there are fewer:
-// a client must not read a number that is near it as the limit.
-func decimals(name string, o *object) (places int, limited bool, err error) {
+// ceil is a/b, rounded up.
+func ceil(a, b *big.Int) *big.Int {
+	n := new(big.Int).Neg(a)
+	return n.Neg(n.Div(n, b))
+}
+
+// decimals is how many digits may stand after the point, of how many units of the last
+// of them the numbers are multiples, and whether the schema limits them at all. Beside a
+// limit that is itself excluded there are fewer digits: a client must not read a number
+// that is near it as the limit.
+func decimals(name string, o *object) (places int, step *big.Int, limited bool, err error) {
 	if name == "number" {
 		places = mostDigits
 	}
-	if step, ok, err := figure(o, "multipleOf"); err != nil {
-		return 0, false, err
-	} else if ok && name == "integer" {
-		if step.Sign() <= 0 || !new(big.Rat).Inv(step).IsInt() {
-			return 0, false, errors.New("multipleOf of integers is not supported; leave it out")
+	of, stepped, err := figure(o, "multipleOf")
+	switch {
+	case err != nil:
+		return 0, nil, false, err
+	case stepped && of.Sign() <= 0:
+		return 0, nil, false, errors.New("multipleOf must be more than 0")
+	case stepped && name == "number":
+		limited = true
+		for places = 0; !inUnits(of, places).IsInt(); places++ {
+			if places == mostDigits {
+				return 0, nil, false, fmt.Errorf("multipleOf has more than %d digits after the point; round it", mostDigits)
+			}
 		}
-	} else if ok {
-		n := 0
-		for n <= mostDigits && step.Cmp(new(big.Rat).SetFrac(one, power(n))) != 0 {
-			n++
-		}
-		if n > mostDigits {
-			return 0, false, errors.New("multipleOf is not supported but for 1, 0.1, 0.01 and so on; leave it out")
-		}
-		places, limited = n, true
 	}
 	for _, key := range limits {
 		v, ok, err := figure(o, key)
 		if err != nil {
-			return 0, false, err
+			return 0, nil, false, err
 		}
 		limited = limited || ok
 		if whole := new(big.Int); ok && strings.HasPrefix(key, "exclusive") {
@@ -118,7 +131,19 @@ func decimals(name string, o *object) (places int, limited bool, err error) {
 			}
 		}
 	}
-	return places, limited, nil
+	step = one
+	if stepped { // a whole number is a multiple of p/q in lowest terms if it is one of p
+		step = inUnits(of, places).Num()
+	}
+	if step.Cmp(mostUnits) > 0 {
+		return 0, nil, false, fmt.Errorf("multipleOf is more than %v units of its last place; give a smaller one, or leave it out", mostUnits)
+	}
+	return places, step, limited || step.Cmp(one) > 0, nil
+}
+
+// inUnits is a number counted in units of a decimal place.
+func inUnits(v *big.Rat, places int) *big.Rat {
+	return new(big.Rat).Mul(v, new(big.Rat).SetInt(power(places)))
 }
 
 // figure is a number of the schema, exactly.

@@ -16,7 +16,7 @@ import (
 // true or false or, without properties, a schema, propertyNames, items, enum, const,
 // anyOf, oneOf, minItems, maxItems, minLength, maxLength, pattern (parse says which),
 // format (formats lists which), minimum, maximum, exclusiveMinimum, exclusiveMaximum,
-// multipleOf of a power of ten, $ref to #/$defs or #/definitions, without circles;
+// multipleOf within maxStates, $ref to #/$defs or #/definitions, without circles;
 // what only describes is passed over. An error names what is not supported.
 func FromSchema(schema []byte) (string, error) {
 	var b Builder

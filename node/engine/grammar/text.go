@@ -78,7 +78,7 @@ func (w *writer) matching(all []expression, least, most int) (string, error) {
 		}
 		return "", fmt.Errorf("%s: %w", keywords, err)
 	}
-	body, err := w.states(a)
+	body, err := w.states(a, quote)
 	if err != nil {
 		return "", err
 	}
@@ -115,8 +115,8 @@ func (w *writer) automaton(pattern string) (automaton, error) {
 const quote = `"\""`
 
 // states writes a rule for each state that several lead to, or from which several
-// ways lead, and returns what the first is called.
-func (w *writer) states(a automaton) (string, error) {
+// ways lead, and returns what the first is called. After a text comes end.
+func (w *writer) states(a automaton, end string) (string, error) {
 	into := make([]int, len(a))
 	for _, s := range a {
 		for _, e := range s.edges {
@@ -135,16 +135,20 @@ func (w *writer) states(a automaton) (string, error) {
 		}
 		var ways []string
 		for _, e := range s.edges {
-			way, err := w.way(a, names, e)
+			way, err := w.way(a, names, e, end)
 			if err != nil {
 				return "", err
 			}
 			ways = append(ways, way)
 		}
-		if s.ends {
-			ways = append(ways, quote)
+		if s.ends && end != "" {
+			ways = append(ways, end)
 		}
-		if err := w.define(names[i], strings.Join(ways, " | ")); err != nil {
+		body := strings.Join(ways, " | ")
+		if s.ends && end == "" {
+			body = orNot(body, end)
+		}
+		if err := w.define(names[i], body); err != nil {
 			return "", err
 		}
 	}
@@ -152,7 +156,7 @@ func (w *writer) states(a automaton) (string, error) {
 }
 
 // way is an edge and what follows it, up to a state that has a name or to the end.
-func (w *writer) way(a automaton, names []string, e edge) (string, error) {
+func (w *writer) way(a automaton, names []string, e edge, end string) (string, error) {
 	var b strings.Builder
 	for {
 		chars, err := w.once("character "+e.on.key(), func() (string, error) { return w.chars(e.on) })
@@ -164,7 +168,7 @@ func (w *writer) way(a automaton, names []string, e edge) (string, error) {
 		case names[e.to] != "":
 			return b.String() + names[e.to], nil
 		case len(a[e.to].edges) == 0:
-			return b.String() + quote, nil
+			return strings.TrimSuffix(b.String()+end, " "), nil
 		}
 		e = a[e.to].edges[0]
 	}

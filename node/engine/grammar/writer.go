@@ -12,7 +12,9 @@ type writer struct {
 	out   bytes.Buffer // further rules
 	count int
 	known map[string]string // what has been written before, to its name
-	steps int               // that patterns may still cost
+	steps int               // that automata may still cost
+
+	ranges map[string]automaton // of numbers, by how a grammar writes them
 }
 
 // name is one for another rule.
