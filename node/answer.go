@@ -208,7 +208,7 @@ func (a *answer) meta() api.Meta {
 func (a *answer) result() api.Result {
 	u := a.usage
 	return api.Result{PromptTokens: u.PromptTokens, CachedTokens: u.CachedTokens, OutputTokens: u.OutputTokens, Finish: string(u.Finish),
-		Stop: u.Stop, Calls: apiCalls(u.Calls), QueueWait: u.QueueWait, TTFT: a.ttft, Total: time.Since(a.arrived), Resumed: a.resumed}
+		Stop: u.Stop, Calls: apiCalls(u.Calls), QueueWait: u.QueueWait, Prefill: u.Prefill, TTFT: a.ttft, Total: time.Since(a.arrived), Resumed: a.resumed}
 }
 
 func (a *answer) outcome(took time.Duration, err error) decide.Outcome {

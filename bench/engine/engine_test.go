@@ -56,7 +56,7 @@ func TestRun(t *testing.T) {
 	}
 	for _, m := range r.Models {
 		f := m.First
-		if m.Bytes == 0 || f.Prompt < firstLetters || f.Bare.P50 <= 0 || f.Hop.P50 <= 0 || f.Engine.P50 <= 0 || f.HTTP.P50 <= 0 || f.HTTP.P99 < f.HTTP.P50 {
+		if m.Bytes == 0 || f.Prompt < firstLetters || f.Bare.P50 <= 0 || f.Hop.P50 <= 0 || f.Engine.P50 <= 0 || f.HTTP.P50 <= 0 || f.HTTP.P99 < f.HTTP.P50 || f.Own.P50 <= 0 || f.Own.P50 >= f.HTTP.P50 {
 			t.Errorf("%s: %+v", m.Name, f)
 		}
 		if p := m.Prefix; p.Cached < leastCached || p.Tokens < shortCounts.letters/2 || p.ratio() >= 1 {
@@ -179,7 +179,7 @@ func TestParent(t *testing.T) {
 // good is a result that misses nothing.
 func good() *Result {
 	r := &Result{Models: []*Model{{Name: "demo", Prefix: Prefix{Cached: 1, First: 100, Second: 10},
-		First: First{Bare: Quantiles{time.Millisecond, 2 * time.Millisecond}, HTTP: Quantiles{1200 * time.Microsecond, 1900 * time.Microsecond}}}},
+		First: First{Bare: Quantiles{time.Millisecond, 2 * time.Millisecond}, Own: Quantiles{200 * time.Microsecond, 900 * time.Microsecond}}}},
 		Recovery: &Recovery{Back: time.Second, Up: true}}
 	for _, w := range fullCounts.works() {
 		for _, by := range []string{variantBare, variantEngine, variantHTTP} {
@@ -205,8 +205,8 @@ func TestCheck(t *testing.T) {
 		"demo/decode/1 by HTTP: 95.2 % of the bare binding's rate, the goal is 97 %": slow(rowOne, variantHTTP, 1.05),
 		"demo/decode/4 by engine: 90.9 %":                                            slow(rowMany, variantEngine, 1.1),
 		"demo/prefill by HTTP: 95.2 %":                                               slow(rowPrefill, variantHTTP, 1.05),
-		"own part is 400 µs":                                                         m(func(m *Model) { m.First.HTTP.P50 = 1400 * time.Microsecond }),
-		"1 in 100 over 1.50 ms":                                                      m(func(m *Model) { m.First.HTTP.P99 = 2500 * time.Microsecond }),
+		"own part is 400 µs":                                                         m(func(m *Model) { m.First.Own.P50 = 400 * time.Microsecond }),
+		"1 in 100 over 1.50 ms":                                                      m(func(m *Model) { m.First.Own.P99 = 1500 * time.Microsecond }),
 		"demo/prefix: 90.0 % was not read again":                                     m(func(m *Model) { m.Prefix.Cached = 0.9 }),
 		"takes 0.30x of the first's time":                                            m(func(m *Model) { m.Prefix.Second = 30 }),
 		"answers again after 3 s":                                                    func(r *Result) { r.Recovery.Back = 3 * time.Second },

@@ -17,19 +17,13 @@ type First struct {
 	Hop      Quantiles `json:"hop"` // to the bare binding's process and back, which is not in Bare
 	Engine   Quantiles `json:"engine"`
 	HTTP     Quantiles `json:"http"`
+	Own      Quantiles `json:"own"` // omx's own part: of each over HTTP, what is not spent in the model
 }
 
 // Quantiles of a time.
 type Quantiles struct {
 	P50 time.Duration `json:"p50_ns"`
 	P99 time.Duration `json:"p99_ns"`
-}
-
-// less is omx's own part: the quantiles of a time less the bare binding's median.
-// So what the machine adds to one request in a hundred counts against omx, as it
-// does in the bare binding's own p99.
-func (q Quantiles) less(bare Quantiles) Quantiles {
-	return Quantiles{q.P50 - bare.P50, q.P99 - bare.P50}
 }
 
 func quantiles(d stats.Float64Data) Quantiles { return Quantiles{quantile(d, 50), quantile(d, 99)} }
@@ -58,7 +52,7 @@ const firstTurn = 20
 func (r *rig) firstTokens(ctx context.Context, requests int) (f First, err error) {
 	f.Requests = requests
 	texts := newPrompts(2)
-	times, hops := make([]stats.Float64Data, len(r.ways)), stats.Float64Data(nil)
+	times, hops, own := make([]stats.Float64Data, len(r.ways)), stats.Float64Data(nil), stats.Float64Data(nil)
 	for len(times[len(times)-1]) < requests {
 		for j, by := range r.ways {
 			for i := range firstTurn {
@@ -71,8 +65,14 @@ func (r *rig) firstTokens(ctx context.Context, requests int) (f First, err error
 					continue
 				}
 				times[j] = append(times[j], float64(t.first))
-				if by.name == variantBare {
+				switch by.name {
+				case variantBare:
 					hops = append(hops, float64(t.hop))
+				case variantHTTP:
+					if t.model <= 0 {
+						return f, errors.New("an answer does not say what the model took")
+					}
+					own = append(own, float64(t.first-t.model))
 				}
 			}
 		}
@@ -81,7 +81,7 @@ func (r *rig) firstTokens(ctx context.Context, requests int) (f First, err error
 		}
 	}
 	f.Bare, f.Engine, f.HTTP = quantiles(times[0]), quantiles(times[1]), quantiles(times[2])
-	f.Hop = quantiles(hops)
+	f.Hop, f.Own = quantiles(hops), quantiles(own)
 	return f, nil
 }
 

@@ -25,6 +25,7 @@ type took struct {
 	prompt, cached int           // tokens of the first prompt, and those of it that were not read
 	first          time.Duration // until the first piece of the first answer
 	whole          time.Duration // until the last answer's end
+	model          time.Duration // of first, over HTTP: what the model took
 	hop            time.Duration // of the bare binding: what asking its process took beside
 }
 
@@ -147,10 +148,14 @@ func (c *conn) ask(prompt string, tokens int) (t took, err error) {
 				Cached int `json:"cached_tokens"`
 			} `json:"prompt_tokens_details"`
 		} `json:"usage"`
+		Timings struct {
+			Prompt float64 `json:"prompt_ms"`
+		} `json:"timings"`
 	}
 	if err := json.Unmarshal(c.Usage(), &last); err != nil {
 		return t, fmt.Errorf("read usage: %w", err)
 	}
 	t.prompt, t.cached = last.Usage.Prompt, last.Usage.Details.Cached
+	t.model = time.Duration(last.Timings.Prompt * float64(time.Millisecond))
 	return t, long(last.Usage.Output, tokens)
 }

@@ -30,7 +30,7 @@ func (r *Result) missed() (errs []error) {
 	}
 	if len(r.Models) > 0 {
 		m := r.Models[0] // where the model itself takes least
-		if own := m.First.HTTP.less(m.First.Bare); own.P50 > mostOwn50 || own.P99 > mostOwn99 {
+		if own := m.First.Own; own.P50 > mostOwn50 || own.P99 > mostOwn99 {
 			miss("%s/first token: omx's own part is %s, 1 in 100 over %s, the goals are %v and %v", m.Name, nanos(own.P50), nanos(own.P99), mostOwn50, mostOwn99)
 		}
 	}
@@ -90,14 +90,12 @@ func (r *Result) speedTable(m *Model) *measure.Table {
 }
 
 func (f *First) table(model string) *measure.Table {
-	own, noise := f.HTTP.less(f.Bare), f.Bare.less(f.Bare)
 	return &measure.Table{Head: []string{fmt.Sprintf("%s: first token after %d", model, f.Prompt), "p50", "p99"}, Rows: [][]string{
 		{variantBare, nanos(f.Bare.P50), nanos(f.Bare.P99)},
 		{"asking its process beside", nanos(f.Hop.P50), nanos(f.Hop.P99)},
 		{variantEngine, nanos(f.Engine.P50), nanos(f.Engine.P99)},
 		{variantHTTP, nanos(f.HTTP.P50), nanos(f.HTTP.P99)},
-		{"HTTP less bare p50: omx's own part", nanos(own.P50), nanos(own.P99)},
-		{"bare less bare p50: the machine's", "", nanos(noise.P99)},
+		{"of each, outside of the model: omx's own part", nanos(f.Own.P50), nanos(f.Own.P99)},
 	}}
 }
 
@@ -139,9 +137,9 @@ same once. omx's processor time is that of node and client together, without the
 worker's. The weights of "random" are random: true for speed, nothing else.
 The bare binding's clock runs in its process, from the text to the first token;
 over HTTP it runs in the client, from before the request is written. omx's own
-part is HTTP's quantile less the bare binding's median, so that what the machine
-adds counts against omx; of it, asking another process over pipes is what no
-engine in a process of its own does without.`
+part is, of each answer, all that is not spent in llama.cpp's decoding of the
+prompt and drawing of the first token, by the worker's clock; of it, asking
+another process over pipes is what no engine in a process of its own does without.`
 
 // WriteTable writes what a terminal shows.
 func (r *Result) WriteTable(w io.Writer) error {

@@ -106,6 +106,6 @@ func (f *completionFormat) whole(b []byte, a *whole, r *Result) []byte {
 	b = f.choice(b, a.thought.String()+a.text.String(), a.logprobs)
 	b = appendString(b, r.Finish)
 	b = append(b, `}],"usage":`...)
-	b = appendUsage(b, r)
+	b = appendTimings(appendUsage(b, r), r)
 	return append(b, "}\n"...)
 }

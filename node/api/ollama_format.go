@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"net/http"
 	"strconv"
 	"time"
@@ -97,7 +98,7 @@ func (f *ollamaFormat) done(b []byte, r *Result) []byte {
 		{"total_duration", int64(r.Total)},
 		{"load_duration", 0},
 		{"prompt_eval_count", int64(r.PromptTokens)},
-		{"prompt_eval_duration", int64(max(0, r.TTFT-r.QueueWait))},
+		{"prompt_eval_duration", int64(cmp.Or(r.Prefill, max(0, r.TTFT-r.QueueWait)))},
 		{"eval_count", int64(r.OutputTokens)},
 		{"eval_duration", int64(max(0, r.Total-r.TTFT))},
 	} {

@@ -1,8 +1,10 @@
 package api
 
 import (
+	"fmt"
 	"net/http"
 	"strconv"
+	"time"
 )
 
 // openAIFormat writes answers as OpenAI's chat completions do. Thoughts are in
@@ -96,7 +98,7 @@ func (f *openAIFormat) done(b []byte, r *Result, kind string) []byte {
 	if f.usage {
 		b = f.object(append(b, "data: "...), kind)
 		b = append(b, `,"choices":[],"usage":`...)
-		b = appendUsage(b, r)
+		b = appendTimings(appendUsage(b, r), r)
 		b = append(b, "}\n\n"...)
 	}
 	return append(b, "data: [DONE]\n\n"...)
@@ -134,7 +136,7 @@ func (f *openAIFormat) whole(b []byte, a *whole, r *Result) []byte {
 	b = f.appendLogprobs(append(b, '}'), a.logprobs)
 	b = appendFinish(append(b, `,"finish_reason":`...), r)
 	b = append(b, `}],"usage":`...)
-	b = appendUsage(b, r)
+	b = appendTimings(appendUsage(b, r), r)
 	return append(b, "}\n"...)
 }
 
@@ -150,6 +152,22 @@ func appendUsage(b []byte, r *Result) []byte {
 	b = append(b, `,"prompt_tokens_details":{"cached_tokens":`...)
 	b = strconv.AppendInt(b, int64(r.CachedTokens), 10)
 	return append(b, "}}"...)
+}
+
+// appendTimings says how fast the model was, as llama-server does, where that is known.
+func appendTimings(b []byte, r *Result) []byte {
+	if r.Prefill <= 0 {
+		return b
+	}
+	read, wrote := r.PromptTokens-r.CachedTokens, max(0, r.Total-r.TTFT)
+	return fmt.Appendf(b, `,"timings":{"cache_n":%d,"prompt_n":%d,"prompt_ms":%.3f,"prompt_per_second":%.3f,"predicted_n":%d,"predicted_ms":%.3f,"predicted_per_second":%.3f}`,
+		r.CachedTokens, read, millis(r.Prefill), perSecond(read, r.Prefill), r.OutputTokens, millis(wrote), perSecond(r.OutputTokens-1, wrote))
+}
+
+func millis(d time.Duration) float64 { return float64(d) / 1e6 }
+
+func perSecond(n int, d time.Duration) float64 {
+	return float64(max(n, 0)) / max(d, time.Microsecond).Seconds()
 }
 
 func appendOpenAIError(b []byte, e *Error) []byte {

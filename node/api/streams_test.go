@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 // moments are the parts of an answer that differ from run to run.
@@ -85,6 +86,19 @@ func object(status, output, usage string) string {
 	return `{"id":"resp_r1","object":"response","created_at":T,"status":"` + status + `","background":false,"error":null,"incomplete_details":null,"output":[` + output +
 		`],"usage":` + usage + `,"instructions":null,"max_output_tokens":null,"model":"omx-demo","parallel_tool_calls":true,"previous_response_id":null,"store":false,` +
 		`"temperature":null,"tool_choice":"auto","tools":[],"top_p":null,"truncation":"disabled","metadata":{}}`
+}
+
+// What a model itself took is told where it is known.
+func TestTimings(t *testing.T) {
+	r := Result{PromptTokens: 12, CachedTokens: 2, OutputTokens: 5, Finish: "stop", QueueWait: time.Millisecond, Prefill: 4 * time.Millisecond, TTFT: 6 * time.Millisecond, Total: 14 * time.Millisecond}
+	want := `,"timings":{"cache_n":2,"prompt_n":10,"prompt_ms":4.000,"prompt_per_second":2500.000,"predicted_n":5,"predicted_ms":8.000,"predicted_per_second":500.000}`
+	if got := string(appendTimings(nil, &r)); got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	of := ollamaFormat{model: "m"}
+	if got := string(of.end(nil, &r)); !strings.Contains(got, `"prompt_eval_duration":4000000,`) {
+		t.Error(got)
+	}
 }
 
 func TestStreams(t *testing.T) {

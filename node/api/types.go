@@ -94,7 +94,8 @@ type Result struct {
 	Stop                       string // the stop text that ended the answer, if one did
 	Calls                      []Call // of tools; none of them is in the text
 	QueueWait, TTFT, Total     time.Duration
-	Resumed                    int // how often another node went on with the answer
+	Prefill                    time.Duration // what the model itself took up to the first token; 0: not known
+	Resumed                    int           // how often another node went on with the answer
 }
 
 // Token is a piece of an answer: text that N tokens read as.

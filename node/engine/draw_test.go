@@ -191,7 +191,7 @@ func TestPrefixIsKept(t *testing.T) {
 		}
 		return u
 	}
-	if u := request("What is a lake?", 1); u.CachedTokens > 8 || u.PromptTokens < 500 {
+	if u := request("What is a lake?", 1); u.CachedTokens > 8 || u.PromptTokens < 500 || u.Prefill <= 0 || u.Prefill > u.TTFT {
 		t.Errorf("the first: %+v", u)
 	}
 	if u := request("What is a sea?", 1); float64(u.CachedTokens) < 0.95*float64(u.PromptTokens-20) {

@@ -113,10 +113,11 @@ const ShiftContexts = frame.ShiftContexts
 // Usage is what a request took. Spans are nanoseconds in JSON.
 type Usage struct {
 	PromptTokens int           `json:"prompt_tokens"`
-	CachedTokens int           `json:"cached_tokens"` // of the prompt's, that did not have to be read
-	OutputTokens int           `json:"output_tokens"` // without the one that says "end"
-	QueueWait    time.Duration `json:"queue_wait"`    // until a slot was free
-	TTFT         time.Duration `json:"ttft"`          // from the call to the first text
+	CachedTokens int           `json:"cached_tokens"`     // of the prompt's, that did not have to be read
+	OutputTokens int           `json:"output_tokens"`     // without the one that says "end"
+	QueueWait    time.Duration `json:"queue_wait"`        // until a slot was free
+	TTFT         time.Duration `json:"ttft"`              // from the call to the first text
+	Prefill      time.Duration `json:"prefill,omitempty"` // of it, what the model took up to the first token; 0: not known
 	Total        time.Duration `json:"total"`
 	Finish       Finish        `json:"finish"`
 	Stop         string        `json:"stop,omitempty"`   // the stop text that ended the answer

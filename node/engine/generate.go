@@ -39,7 +39,7 @@ func (s *served) generate(ctx context.Context, p *Prompt, emit func(Token) error
 			return u, err
 		case result != nil:
 			u.PromptTokens, u.CachedTokens, u.OutputTokens, u.Finish = result.Prompt, result.Cached, result.Output, Finish(result.Finish)
-			u.Stop, u.Calls, u.Shifts = result.Stop, result.Calls, result.Shifts
+			u.Stop, u.Calls, u.Shifts, u.Prefill = result.Stop, result.Calls, result.Shifts, time.Duration(result.Prefill)
 			return u, resultError(result)
 		}
 	}

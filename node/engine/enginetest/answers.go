@@ -30,7 +30,7 @@ func testAnswers(t *testing.T, s Subject) {
 	if covered != u.OutputTokens || u.PromptTokens < 4 {
 		t.Errorf("%d tokens covered, usage %+v", covered, u)
 	}
-	if u.QueueWait > u.TTFT || u.TTFT > u.Total || u.TTFT <= 0 {
+	if u.QueueWait > u.TTFT || u.TTFT > u.Total || u.TTFT <= 0 || u.Prefill < 0 || u.Prefill > u.TTFT-u.QueueWait {
 		t.Errorf("times out of order: %+v", u)
 	}
 	st := Status(s)

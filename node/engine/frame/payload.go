@@ -165,6 +165,10 @@ type Result struct {
 	Stop   string `json:"stop,omitempty"` // the stop text that ended it
 	Calls  []Call `json:"calls,omitempty"`
 	Shifts int    `json:"shifts,omitempty"` // how often the context has shifted
+
+	// Prefill is how long the model's steps took from when the request had its slot
+	// until its first token was drawn, in ns.
+	Prefill int64 `json:"prefill_ns,omitempty"`
 }
 
 // Rates are moving averages.

@@ -271,12 +271,20 @@ func (l *loop) step() error {
 	for _, d := range l.draws {
 		s := &l.slots[d.slot]
 		t := s.sampler.sample(d.entry)
+		if s.output == s.begun {
+			s.prefill += time.Since(began)
+		}
 		if s.top > 0 && !l.model.end(t) {
 			s.logprobs = append(s.logprobs, l.model.logprob(d.entry, t, s.top-1))
 		}
 		l.take(s, t)
 	}
 	now := time.Now()
+	for i := range l.slots {
+		if s := &l.slots[i]; s.reading() {
+			s.prefill += now.Sub(began)
+		}
+	}
 	l.rates.step(now.Sub(began), len(l.batch)-outputs, outputs)
 	l.sendRates(now, false)
 	return l.stepVectors()
@@ -381,6 +389,7 @@ func (l *loop) finish(s *slot, r frame.Result) {
 	}
 	read := len(s.prompt) - s.begun
 	r.Prompt, r.Cached, r.Output, r.Calls, r.Shifts = read, min(s.cached, read), max(s.output, s.output-s.pending), s.calls, s.shifts
+	r.Prefill = int64(s.prefill)
 	l.settle(s)
 	l.sendRates(time.Now(), true)
 	l.send(frame.End, s.request, r)

@@ -1,6 +1,8 @@
 package worker
 
 import (
+	"time"
+
 	"omx/node/engine/chat"
 	"omx/node/engine/frame"
 	"omx/node/engine/text"
@@ -94,13 +96,14 @@ type slot struct {
 	begun   int     // tokens of that
 	read    int     // prompt tokens decoded
 	last    token
-	output  int // tokens drawn, without the one that says "end"
-	cached  int // tokens of the prompt that the slot held already
-	limit   int // of output
-	keep    int // tokens of the prompt that a shift keeps
-	shifts  int // how often the context has shifted
-	intact  int // tokens held that serve other requests, once it has
-	pending int // drawn tokens that no Piece has covered; below 0: covered, and drawn again
+	output  int           // tokens drawn, without the one that says "end"
+	cached  int           // tokens of the prompt that the slot held already
+	limit   int           // of output
+	keep    int           // tokens of the prompt that a shift keeps
+	shifts  int           // how often the context has shifted
+	intact  int           // tokens held that serve other requests, once it has
+	prefill time.Duration // of the steps up to the first token
+	pending int           // drawn tokens that no Piece has covered; below 0: covered, and drawn again
 	said    begun
 	sampler sampler
 	text    *text.Buffer
