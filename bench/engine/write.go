@@ -137,9 +137,9 @@ same once. omx's processor time is that of node and client together, without the
 worker's. The weights of "random" are random: true for speed, nothing else.
 The bare binding's clock runs in its process, from the text to the first token;
 over HTTP it runs in the client, from before the request is written. omx's own
-part is, of each answer, all that is not spent in llama.cpp's decoding of the
-prompt and drawing of the first token, by the worker's clock; of it, asking
-another process over pipes is what no engine in a process of its own does without.`
+part is, of each answer, all but what the worker's clock says of the same: from
+the text to the first token; of it, asking another process over pipes is what no
+engine in a process of its own does without.`
 
 // WriteTable writes what a terminal shows.
 func (r *Result) WriteTable(w io.Writer) error {

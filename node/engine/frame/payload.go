@@ -166,8 +166,8 @@ type Result struct {
 	Calls  []Call `json:"calls,omitempty"`
 	Shifts int    `json:"shifts,omitempty"` // how often the context has shifted
 
-	// Prefill is how long the model's steps took from when the request had its slot
-	// until its first token was drawn, in ns.
+	// Prefill is how long it took to turn the request into tokens, and the model's steps
+	// until the first token of the answer was drawn, in ns.
 	Prefill int64 `json:"prefill_ns,omitempty"`
 }
 

@@ -135,7 +135,9 @@ func (l *loop) do(c command) {
 // start puts a request into the free slot that remembers most of its prompt.
 func (l *loop) start(c command) {
 	refuse := func(f frame.Failure) { l.send(frame.End, c.request, frame.Result{Failure: f}) }
+	began := time.Now()
 	in, failure := l.encode(c.job)
+	encoded := time.Since(began)
 	if failure != nil {
 		refuse(*failure)
 		return
@@ -164,7 +166,7 @@ func (l *loop) start(c command) {
 	}
 	known = l.recall(best, known, prompt, c.job.Scope)
 	l.arrived++
-	*best = slot{index: best.index, held: best.held[:known], scope: c.job.Scope, request: c.request, since: l.arrived, prompt: prompt, read: known, cached: known,
+	*best = slot{index: best.index, held: best.held[:known], scope: c.job.Scope, request: c.request, since: l.arrived, prompt: prompt, prefill: encoded, read: known, cached: known,
 		limit: limit, keep: keep, sampler: draws, text: text.New(c.job.Stop), parser: in.parser, one: c.job.OneCall, top: c.job.Logprobs}
 	if c.job.Begun != nil {
 		l.goOn(best, in, c.job.Begun)

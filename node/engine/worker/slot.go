@@ -102,7 +102,7 @@ type slot struct {
 	keep    int           // tokens of the prompt that a shift keeps
 	shifts  int           // how often the context has shifted
 	intact  int           // tokens held that serve other requests, once it has
-	prefill time.Duration // of the steps up to the first token
+	prefill time.Duration // of making tokens and of the steps up to the first one drawn
 	pending int           // drawn tokens that no Piece has covered; below 0: covered, and drawn again
 	said    begun
 	sampler sampler
