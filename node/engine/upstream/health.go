@@ -136,10 +136,10 @@ func (u *Upstream) take(list []found) {
 	slices.SortFunc(list, func(a, b found) int { return strings.Compare(a.name, b.name) })
 	taken := map[catalog.ModelID]bool{}
 	for _, f := range list {
-		id, err := catalog.ParseModelID(u.cfg.Prefix + strings.TrimSuffix(f.name, latest))
+		id, err := catalog.ParseModelID(u.cfg.Prefix + plain(f.name))
 		switch {
 		case err != nil:
-			u.skip(f.name, "its name cannot be used; name it as NAME=THEIRS")
+			u.skip(f.name, "its name cannot be used; give it another there (llama-server: --alias, vLLM: --served-model-name)")
 		case taken[id]:
 			u.skip(f.name, "another has this name")
 		case len(u.models) == maxModels:
@@ -153,6 +153,17 @@ func (u *Upstream) take(list []found) {
 
 // latest ends names at Ollama that were given none, and clients leave it out.
 const latest = ":latest"
+
+// plain is the name that clients know a model by. Where it was given none,
+// llama-server and vLLM have its path instead, which says nothing elsewhere.
+func plain(name string) string {
+	windows := len(name) > 2 && name[1] == ':' && name[2] == '\\'
+	if windows || name != "" && strings.ContainsRune("/.\\~", rune(name[0])) {
+		name = strings.TrimRight(name, `/\`)
+		name = strings.TrimSuffix(name[strings.LastIndexAny(name, `/\`)+1:], ".gguf")
+	}
+	return strings.TrimSuffix(name, latest)
+}
 
 // skip tells once that a model is not used.
 func (u *Upstream) skip(name, why string) {

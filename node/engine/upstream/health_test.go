@@ -113,7 +113,7 @@ func TestLostRequestIsADoubt(t *testing.T) {
 
 func TestModelsAreChosen(t *testing.T) {
 	var list atomic.Pointer[string]
-	list.Store(models("b", "a", "../x", "with blank", "a:latest", "ü"))
+	list.Store(models("b", "a", "x//y", "with blank", "a:latest", "ü"))
 	var log bytes.Buffer
 	var mu sync.Mutex
 	s := serve(t, listing(&list))
@@ -123,10 +123,10 @@ func TestModelsAreChosen(t *testing.T) {
 	}
 	u.Start(t.Context())
 	eventually(t, "there are models", func() bool { return names(u) == "a b" })
-	list.Store(models("b", "c", "../x"))
+	list.Store(models("b", "c", "x//y"))
 	eventually(t, "there are others", func() bool { return names(u) == "b c" })
 	u.Close()
-	for _, bad := range []string{"model=../x", `model="with blank"`, "model=a:latest", "model=ü"} {
+	for _, bad := range []string{"model=x//y", `model="with blank"`, "model=a:latest", "model=ü"} {
 		if n := strings.Count(log.String(), bad); n != 1 {
 			t.Errorf("%s is told %d times", bad, n)
 		}
@@ -149,6 +149,18 @@ func TestModelsAreChosen(t *testing.T) {
 	}
 	if got, _, err := answerOf(u, ask(u, "x")); err != nil || got.Text != "a" {
 		t.Errorf("%v, %v", got, err)
+	}
+}
+
+// Servers that were given no name for a model tell the path of its file.
+func TestPathsAreNotNames(t *testing.T) {
+	for theirs, want := range map[string]string{
+		"/models/qwen3-8b-q4.gguf": "qwen3-8b-q4", "./m.gguf": "m", "../up/m": "m", "~/m.gguf": "m", `C:\Models\m.gguf`: "m", "/srv/Qwen3-8B/": "Qwen3-8B",
+		"qwen/qwen3-8b": "qwen/qwen3-8b", "ggml-org/m-GGUF:Q8_0": "ggml-org/m-GGUF:Q8_0", "m.gguf": "m.gguf", "m:latest": "m", "C:m": "C:m", "/": "", "": "",
+	} {
+		if got := plain(theirs); got != want {
+			t.Errorf("%s is %s, want %s", theirs, got, want)
+		}
 	}
 }
 

@@ -20,6 +20,7 @@ type statusError struct {
 	status int
 	said   string // by the server, cleaned; may be empty
 	base   string
+	bare   bool  // it was sent no key
 	kind   error // of the engine's
 }
 
@@ -33,6 +34,8 @@ func (e *statusError) words() string {
 	switch {
 	case e.status >= 300 && e.status < 400:
 		return fmt.Sprintf("answers with a redirect (%d), which is not followed; give the URL that it leads to", e.status)
+	case e.status == http.StatusUnauthorized && e.bare:
+		return "asks for a key (401); name a file that has one (--upstream-key)"
 	case e.status == http.StatusUnauthorized || e.status == http.StatusForbidden:
 		return fmt.Sprintf("refuses the key (%d); give it another", e.status)
 	case e.said == "":
@@ -62,7 +65,12 @@ func (c *caller) refusal(resp *http.Response, texts []string) error {
 	if said == "" && kind == "text/plain" {
 		said = string(b)
 	}
-	return c.failed(resp.StatusCode, said, texts, resp.Header.Get("Retry-After"))
+	err := c.failed(resp.StatusCode, said, texts, resp.Header.Get("Retry-After"))
+	var e *statusError
+	if errors.As(err, &e) {
+		e.bare = resp.Request.Header.Get("Authorization") == ""
+	}
+	return err
 }
 
 // failed is the error of a status and of what was said with it.
@@ -81,7 +89,7 @@ func (c *caller) failed(status int, said string, texts []string, retryAfter stri
 func kindOf(status int, said string) error {
 	said = strings.ToLower(said)
 	tooLong := false
-	for _, words := range []string{"context length", "context size", "context_length", "context_size", "context window", "maximum allowed length", "prompt too long", "prompt is too long", "too many tokens"} {
+	for _, words := range []string{"context length", "context size", "context_length", "context_size", "context window", "maximum allowed length", "prompt too long", "prompt is too long", "too many tokens", "too large to process"} {
 		tooLong = tooLong || strings.Contains(said, words)
 	}
 	switch {
@@ -91,6 +99,8 @@ func kindOf(status int, said string) error {
 		return engine.ErrTooLong
 	case status == http.StatusBadRequest && (strings.Contains(said, "does not support") || strings.Contains(said, "not supported")):
 		return engine.ErrCannot
+	case status == http.StatusBadRequest && strings.HasPrefix(said, "model ") && strings.HasSuffix(said, " not found"): // llama-server's
+		return engine.ErrNoModel
 	case status == http.StatusBadRequest, status == http.StatusUnprocessableEntity:
 		return engine.ErrBadPrompt
 	case status == http.StatusUnauthorized, status == http.StatusForbidden, status == http.StatusNotFound:
