@@ -11,6 +11,7 @@ import (
 	"mime"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"slices"
 	"strings"
@@ -69,37 +70,56 @@ func (c *caller) readKey() error {
 // do sends a request; the texts are of the prompt in it, which no error may tell.
 // The response is good if the error is nil.
 func (c *caller) do(ctx context.Context, method, path string, body any, texts []string) (*http.Response, error) {
-	var content io.Reader
+	var content []byte
 	if body != nil {
-		b, err := json.Marshal(body)
-		if err != nil {
+		var err error
+		if content, err = json.Marshal(body); err != nil {
 			return nil, errors.New("the request cannot be written as JSON") // err may have a part of it
 		}
-		content = bytes.NewReader(b)
 	}
-	r, err := http.NewRequestWithContext(ctx, method, c.base+path, content)
-	if err != nil {
-		return nil, errors.New("its URL cannot be used")
-	}
-	if body != nil {
-		r.Header.Set("Content-Type", "application/json")
-	}
-	if key := *c.key.Load(); key != "" {
-		r.Header.Set("Authorization", "Bearer "+key)
-	}
-	resp, err := c.client.Do(r)
-	if err != nil {
-		var outer *url.Error
-		if errors.As(err, &outer) {
-			err = outer.Err // the URL is told by who calls
+	var resp *http.Response
+	for try := 1; ; try++ {
+		var stale bool
+		var err error
+		if resp, stale, err = c.send(ctx, method, path, content); err == nil {
+			break
 		}
-		return nil, errors.New(clean(err.Error()))
+		if !stale || try == maxTries || ctx.Err() != nil {
+			return nil, err
+		}
+		c.client.CloseIdleConnections() // the others may be gone, too
 	}
 	if resp.StatusCode != http.StatusOK {
 		defer resp.Body.Close()
 		return nil, c.refusal(resp, texts)
 	}
 	return resp, nil
+}
+
+// send sends a request once. It was stale if it failed on a connection kept from
+// before: llama-server closes its own after each streamed answer, and all servers
+// close those that are idle, without a word. Then nobody has begun to answer.
+func (c *caller) send(ctx context.Context, method, path string, content []byte) (resp *http.Response, stale bool, err error) {
+	trace := &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) { stale = i.WasIdle }}
+	r, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, trace), method, c.base+path, bytes.NewReader(content))
+	if err != nil {
+		return nil, false, errors.New("its URL cannot be used")
+	}
+	if content != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	if key := *c.key.Load(); key != "" {
+		r.Header.Set("Authorization", "Bearer "+key)
+	}
+	resp, err = c.client.Do(r)
+	if err != nil {
+		var outer *url.Error
+		if errors.As(err, &outer) {
+			err = outer.Err // the URL is told by who calls
+		}
+		return nil, stale, errors.New(clean(err.Error()))
+	}
+	return resp, false, nil
 }
 
 // json asks for one JSON value of at most so many bytes.

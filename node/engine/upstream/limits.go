@@ -23,9 +23,10 @@ const (
 	maxVector    = 1 << 16  // numbers of one
 	maxTokens    = 1 << 30  // a count above is none
 	maxWait      = time.Minute
+	maxTries     = 3 // of a request whose connection was closed before it came
 	maxShown     = 8 // models whose details are asked for in one check: it must stay short
 
-	// openAIStops is how many stop texts OpenAI's API takes.
+	// openAIStops is how many stop texts OpenAI's API takes; most servers take more.
 	openAIStops = 4
 	// rawTokens is the length of an answer to bare text if neither the request nor
 	// the server says one: OpenAI's default of 16 is for other times.
