@@ -88,6 +88,9 @@ const (
 // Language Models with Attention Sinks", 2023). Ollama has the same.
 const numKeep = 4
 
+// seedZero stands for a client's seed 0.
+const seedZero = 0x9e3779b9
+
 // prompt is the engine's form of a client's request.
 func prompt(c *api.Chat) (engine.Prompt, error) {
 	p := engine.Prompt{Model: c.Model, Scope: c.Tenant.Handle(), Raw: c.Raw, MaxTokens: c.MaxTokens, Stop: c.Stop, Temperature: 0.8, TopP: 0.95, TopK: 40, Shift: c.Shift, NumKeep: numKeep}
@@ -106,7 +109,11 @@ func prompt(c *api.Chat) (engine.Prompt, error) {
 	set(&p.RepeatLast, c.RepeatLast)
 	set(&p.NumKeep, c.NumKeep)
 	set(&p.Seed, c.Seed)
-	if p.Seed == 0 { // all that may answer draw alike
+	switch {
+	case p.Seed != 0:
+	case c.Seed != nil: // 0 is a seed to clients, and none to engines
+		p.Seed = seedZero
+	default: // all that may answer draw alike
 		p.Seed = rand.Uint32()
 	}
 	var err error

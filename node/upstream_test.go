@@ -68,6 +68,21 @@ func TestUpstreamIsAnotherNode(t *testing.T) {
 	}
 }
 
+// A client's seed 0 is a seed: the same answer each time.
+func TestSeedZero(t *testing.T) {
+	c := chat(t, "m")
+	first, err := prompt(c)
+	if err != nil || first.Seed == 0 {
+		t.Fatalf("seed %d, %v: all that may answer must draw alike", first.Seed, err)
+	}
+	c.Seed = new(uint32)
+	for range 3 {
+		if p, err := prompt(c); err != nil || p.Seed != seedZero {
+			t.Errorf("seed %d, %v", p.Seed, err)
+		}
+	}
+}
+
 // How long a busy engine asks to wait, a client is told.
 func TestBusyEngineSaysHowLong(t *testing.T) {
 	busy := &engine.BusyError{Wait: 7 * time.Second, Why: "it loads"}
