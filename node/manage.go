@@ -40,7 +40,11 @@ func (n *Node) UnloadModel(ctx context.Context, m catalog.ModelID) error {
 	if err != nil {
 		return err
 	}
-	return manageError(ctx, local.Unload(m))
+	err = local.Unload(m)
+	if errors.Is(err, engine.ErrNoModel) && slices.ContainsFunc(n.engine.Models(), func(s engine.Status) bool { return s.ID == m }) {
+		return &api.Error{Status: http.StatusNotImplemented, Code: "not_implemented", Message: fmt.Sprintf("model %s is another server's (--upstream), which loads and unloads it by itself", m)}
+	}
+	return manageError(ctx, err)
 }
 
 // PullModel fetches a model into the store, and serves it: from a source, without one

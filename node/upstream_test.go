@@ -2,9 +2,14 @@ package node
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -65,6 +70,64 @@ func TestUpstreamIsAnotherNode(t *testing.T) {
 			}
 			eventually(t, "the slot is free", func() bool { return sim.Models()[0].Load.Running == 0 })
 		})
+	}
+}
+
+// How long a model stays loaded is told to the server that has it; one with OpenAI's
+// API has no ear for it, and is asked all the same.
+func TestKeepAliveOfUpstreams(t *testing.T) {
+	said := make(chan string, 1)
+	ollama := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/":
+			io.WriteString(w, "Ollama is running")
+		case "/api/tags":
+			io.WriteString(w, `{"models":[{"name":"theirs:latest"}]}`)
+		case "/api/chat", "/api/embed":
+			var in struct {
+				Keep string `json:"keep_alive"`
+			}
+			json.NewDecoder(r.Body).Decode(&in)
+			said <- in.Keep
+			w.Header().Set("Content-Type", "application/x-ndjson")
+			io.WriteString(w, `{"message":{"content":"a"},"done":true,"done_reason":"stop","embeddings":[[1]]}`)
+		default:
+			http.NotFound(w, r)
+		}
+	}))
+	t.Cleanup(ollama.Close)
+	other := connect(t, 1, Config{Engine: newSim(t, engine.SimConfig{})})[0]
+	n := started(t, Config{Name: "a", Data: filepath.Join(t.TempDir(), "data"), Listen: "127.0.0.1:0", Exe: os.Args[0], EngineDirs: []string{t.TempDir()},
+		Upstreams: []upstream.Config{{URL: ollama.URL}, {URL: other.URL()}}})
+	t.Cleanup(http.DefaultClient.CloseIdleConnections)
+	for _, name := range []string{"theirs", "m"} {
+		eventually(t, "the node has "+name, func() bool { return len(n.table.Snapshot().Holders(model(t, name))) == 1 })
+	}
+	for _, c := range []struct {
+		path   string
+		body   body
+		status int
+		says   string
+		keep   string
+	}{
+		{"/api/chat", body{"model": "theirs", "keep_alive": "90m"}, 200, `"content":"a"`, "1h30m0s"},
+		{"/api/chat", body{"model": "theirs"}, 200, `"content":"a"`, ""},
+		{"/api/embed", body{"model": "theirs", "input": "a", "keep_alive": -1}, 200, `[[1]]`, "-1ns"},
+		{"/api/chat", body{"model": "m", "keep_alive": "90m"}, 200, `"done":true`, "none"},
+		{"/api/generate", body{"model": "theirs", "keep_alive": 0}, 501, "another server's", "none"},
+	} {
+		c.body["stream"] = false
+		if c.path == "/api/chat" {
+			c.body["messages"] = []body{{"role": "user", "content": "hello"}}
+		}
+		status, text := call(t, n, "POST", c.path, c.body)
+		keep := "none"
+		if len(said) > 0 {
+			keep = <-said
+		}
+		if status != c.status || !strings.Contains(text, c.says) || keep != c.keep {
+			t.Errorf("%s %v: %d %s, keep %q; want %d, %q", c.path, c.body, status, text, keep, c.status, c.keep)
+		}
 	}
 }
 

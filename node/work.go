@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 
@@ -22,14 +23,14 @@ type sink interface {
 // work has this node's own engine do what is asked.
 func (n *Node) work(ctx context.Context, w *wireRequest, out sink) (engine.Usage, error) {
 	if w.Keep != nil && n.local != nil {
-		if err := n.local.Keep(w.model(), *w.Keep); err != nil {
+		if err := n.local.Keep(w.model(), *w.Keep); err != nil && !errors.Is(err, engine.ErrNoModel) { // it may be another server's
 			return engine.Usage{}, err
 		}
 	}
 	claim := engine.Claim{Priority: w.Priority, Class: w.Class, Tenant: w.Tenant}
 	switch {
 	case w.Embed != nil:
-		w.Embed.Claim = claim
+		w.Embed.Claim, w.Embed.Keep = claim, w.Keep
 		e, err := n.engine.Embed(ctx, w.Embed)
 		for _, v := range e.Vectors {
 			if err == nil {
@@ -44,7 +45,7 @@ func (n *Node) work(ctx context.Context, w *wireRequest, out sink) (engine.Usage
 		tokens, err := n.engine.Count(ctx, &w.Prompt)
 		return engine.Usage{PromptTokens: tokens}, err
 	}
-	w.Prompt.Claim = claim
+	w.Prompt.Claim, w.Prompt.Keep = claim, w.Keep
 	model := w.Prompt.Model
 	if err := n.defaults(w); err != nil {
 		return engine.Usage{}, err

@@ -78,6 +78,9 @@ type Prompt struct {
 	Stop []string `json:"stop,omitempty"`
 	// Claim is about the queue; Tenant is set from Scope, Cost from the rest.
 	Claim Claim `json:"-"`
+	// Keep is how long the model is to stay loaded after this; below 0 for good, nil
+	// as it is. It is for other servers: of its own models Local is told by Keep.
+	Keep *time.Duration `json:"-"`
 	// Scope is whose prompt it is. What was read for one prompt serves the next
 	// that begins the same only within a scope: else the time to the first token
 	// would tell one tenant what another has asked.
@@ -133,8 +136,9 @@ type EmbedRequest struct {
 	Truncate bool `json:"truncate,omitempty"`
 	// Query, if there is one, asks how well each input answers it instead: vectors
 	// then have one number. Only models made for ranking can.
-	Query string `json:"query,omitempty"`
-	Claim Claim  `json:"-"` // about the queue
+	Query string         `json:"query,omitempty"`
+	Claim Claim          `json:"-"` // about the queue
+	Keep  *time.Duration `json:"-"` // as of a Prompt
 }
 
 // Embeddings are vectors of length 1, one for each input in order; scores are as

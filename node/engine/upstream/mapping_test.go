@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"omx/node/engine"
 )
@@ -111,6 +112,11 @@ func TestOllamaRequests(t *testing.T) {
 	same(t, body, `{"model":"m","prompt":"Once","raw":true,"stream":true,"truncate":false,"shift":false,
 		"options":{"temperature":0,"top_k":0,"top_p":1,"min_p":0,"presence_penalty":0,"frequency_penalty":0,"repeat_penalty":1}}`)
 
+	for keep, want := range map[time.Duration]string{90 * time.Second: `"keep_alive":"1m30s"`, 0: `"keep_alive":"0s"`, -1: `"keep_alive":"-1ns"`} {
+		if _, body := sent(t, Ollama, &engine.Prompt{Model: id(t, "m"), Raw: "Once", Keep: &keep}); !strings.Contains(body, want) {
+			t.Errorf("%s, want %s", body, want)
+		}
+	}
 	p := full(t)
 	p.Choice = engine.ChoiceNone
 	if _, body := sent(t, Ollama, p); strings.Contains(body, `"tools"`) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"time"
 
 	"omx/node/engine"
 )
@@ -29,6 +30,7 @@ type ollamaRequest struct {
 	Logprobs bool              `json:"logprobs,omitempty"`
 	Top      int               `json:"top_logprobs,omitempty"`
 	Options  map[string]any    `json:"options"`
+	Keep     string            `json:"keep_alive,omitempty"` // else Ollama's own time
 	// What is too long is an error, and not cut behind the client's back; contexts
 	// shift if that is asked for.
 	Truncate bool `json:"truncate"`
@@ -59,7 +61,7 @@ func (o *ollama) request(m found, p *engine.Prompt) (*ollamaRequest, error) {
 		return nil, fmt.Errorf("%w: grammars other than JSON schemas go to no upstream", engine.ErrCannot)
 	}
 	r := &ollamaRequest{Model: m.name, Prompt: p.Raw, Raw: p.Raw != "", Stream: true, Format: p.Schema, Tools: p.Tools, Think: p.Think,
-		Logprobs: p.Logprobs > 0, Top: max(p.Logprobs-1, 0), Shift: p.Shift}
+		Logprobs: p.Logprobs > 0, Top: max(p.Logprobs-1, 0), Shift: p.Shift, Keep: keepAlive(p.Keep)}
 	switch {
 	case p.Choice == engine.ChoiceNone:
 		r.Tools = nil
@@ -105,6 +107,14 @@ func (o *ollama) request(m found, p *engine.Prompt) (*ollamaRequest, error) {
 		}
 	}
 	return r, nil
+}
+
+// keepAlive is a span as Ollama reads it.
+func keepAlive(keep *time.Duration) string {
+	if keep == nil {
+		return ""
+	}
+	return keep.String()
 }
 
 func (o *ollama) generate(ctx context.Context, m found, p *engine.Prompt, a *answer) error {
@@ -200,6 +210,9 @@ func (o *ollama) embed(ctx context.Context, m found, r *engine.EmbedRequest) ([]
 		Prompt     int         `json:"prompt_eval_count"`
 	}
 	body := map[string]any{"model": m.name, "input": r.Input, "truncate": r.Truncate}
+	if r.Keep != nil {
+		body["keep_alive"] = keepAlive(r.Keep)
+	}
 	err := o.json(ctx, http.MethodPost, "/api/embed", body, r.Input, &reply, maxEmbed)
 	return reply.Embeddings, reply.Prompt, err
 }
