@@ -68,7 +68,7 @@ func TestOpenAIRequests(t *testing.T) {
 			{"id":"r1","type":"function","function":{"name":"rain","arguments":"{}"}}]},
 		{"role":"tool","content":"none","tool_call_id":"r1","name":"rain"},{"role":"tool","content":"much","tool_call_id":"call_1","name":"sun"}],
 		"stream":true,"stream_options":{"include_usage":true},"max_tokens":9,"temperature":0.5,"top_p":0.9,"presence_penalty":0.25,"frequency_penalty":0.75,
-		"seed":7,"stop":["a","b","c","d"],"response_format":{"type":"json_schema","json_schema":{"name":"answer","schema":{"type":"object"},"strict":true}},
+		"seed":7,"stop":["a","b","c","d","e"],"response_format":{"type":"json_schema","json_schema":{"name":"answer","schema":{"type":"object"},"strict":true}},
 		"tools":[{"type":"function","function":{"name":"sun"}}],"parallel_tool_calls":false,"logprobs":true,"top_logprobs":2,
 		"top_k":40,"min_p":0.1,"repeat_penalty":1.5,"repetition_penalty":1.5,"repeat_last_n":32,"chat_template_kwargs":{"enable_thinking":true},"cache_salt":"ff"}`)
 
@@ -78,17 +78,27 @@ func TestOpenAIRequests(t *testing.T) {
 		t.Error(path)
 	}
 	same(t, body, `{"model":"m","prompt":"Once","stream":true,"stream_options":{"include_usage":true},"max_tokens":2048,"temperature":0,"top_p":1,
-		"logprobs":1,"response_format":{"type":"json_object"}}`)
+		"logprobs":1,"response_format":{"type":"json_object"},"json_schema":{"type":"object"}}`)
+	p = &engine.Prompt{Model: id(t, "m"), Raw: "Once", Temperature: 1, Schema: json.RawMessage(`{"type":"integer"}`)}
+	_, body = sent(t, OpenAI, p)
+	same(t, body, `{"model":"m","prompt":"Once","stream":true,"stream_options":{"include_usage":true},"max_tokens":2048,"temperature":1,"top_p":1,"top_k":0,"min_p":0,
+		"response_format":{"type":"json_schema","json_schema":{"name":"answer","schema":{"type":"integer"},"strict":true}},"json_schema":{"type":"integer"}}`)
 
-	for choice, want := range map[engine.Choice]string{engine.ChoiceRequired: `"required"`, engine.ChoiceNone: `"none"`, "=sun": `{"type":"function","function":{"name":"sun"}}`} {
+	rain := json.RawMessage(`{"type":"function","function":{"name":"rain"}}`)
+	for choice, want := range map[engine.Choice]string{engine.ChoiceRequired: `["required",2]`, engine.ChoiceNone: `["none",2]`, "=rain": `["required",1]`} {
 		p := full(t)
-		p.Choice = choice
+		p.Choice, p.Tools = choice, append(p.Tools, rain)
 		_, body := sent(t, OpenAI, p)
 		var r struct {
-			Choice json.RawMessage `json:"tool_choice"`
+			Choice string            `json:"tool_choice"`
+			Tools  []json.RawMessage `json:"tools"`
 		}
 		json.Unmarshal([]byte(body), &r)
-		same(t, string(r.Choice), want)
+		same(t, fmt.Sprintf("[%q,%d]", r.Choice, len(r.Tools)), want)
+		same(t, string(r.Tools[len(r.Tools)-1]), string(rain))
+		if len(p.Tools) != 2 || string(p.Tools[1]) != string(rain) {
+			t.Errorf("%s has changed the prompt's tools: %s", choice, p.Tools)
+		}
 	}
 }
 
@@ -158,6 +168,7 @@ func TestAskedAgainWithout(t *testing.T) {
 		asked int
 	}{
 		{OpenAI, "Unrecognized request argument supplied: top_k", `"top_k"`, 2},
+		{OpenAI, "stop: may have at most 4 entries", `"e"`, 2},
 		{OpenAI, "no such role", `"never"`, 1},
 		{Ollama, `"m" does not support thinking`, `"think":`, 2},
 	}
@@ -181,6 +192,24 @@ func TestAskedAgainWithout(t *testing.T) {
 		if _, _, err := answerOf(u, full(t)); (err == nil) != (tt.asked == 2) || asked != tt.asked {
 			t.Errorf("%q: asked %d times, %v", tt.says, asked, err)
 		}
+	}
+}
+
+// A schema's second place, which few know, is left out before anything else.
+func TestSchemaIsAskedForTwice(t *testing.T) {
+	var bodies []string
+	s := serve(t, faulty(OpenAI, func(w http.ResponseWriter, r *http.Request) {
+		b, _ := io.ReadAll(r.Body)
+		if bodies = append(bodies, string(b)); len(bodies) == 1 {
+			reply(w, 422, map[string]any{"detail": "json_schema: Input should be a valid string"})
+			return
+		}
+		streams("text/event-stream", func(w io.Writer) { io.WriteString(w, "data: [DONE]\n\n") })(w, r)
+	}))
+	p := &engine.Prompt{Model: id(t, "m"), Raw: "Once", Temperature: 1, TopK: 40, Schema: json.RawMessage(`{"type":"integer"}`)}
+	_, _, err := answerOf(start(t, Config{URL: s.URL}), p)
+	if err != nil || len(bodies) != 2 || strings.Contains(bodies[1], `"json_schema":{"type":"integer"}`) || !strings.Contains(bodies[1], `"top_k":40`) || !strings.Contains(bodies[1], "response_format") {
+		t.Errorf("%v, %v", bodies, err)
 	}
 }
 
@@ -253,11 +282,14 @@ func TestRankAndCount(t *testing.T) {
 	vllm := false
 	mux.HandleFunc("POST /tokenize", func(w http.ResponseWriter, r *http.Request) {
 		var in struct {
+			Model    string // llama-server with several models asks for it
 			Content  string
 			Messages []any
 		}
 		json.NewDecoder(r.Body).Decode(&in)
 		switch {
+		case in.Model != "m":
+			w.WriteHeader(400)
 		case vllm && len(in.Messages) == 1:
 			fmt.Fprint(w, `{"count":6,"tokens":[1,2,3,4,5,6]}`)
 		case in.Content == "<user>Hello":

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -29,6 +30,7 @@ type openAIRequest struct {
 	Seed              uint32            `json:"seed,omitempty"`
 	Stop              []string          `json:"stop,omitempty"`
 	ResponseFormat    any               `json:"response_format,omitempty"`
+	JSONSchema        json.RawMessage   `json:"json_schema,omitempty"` // where llama-server's completions look for one
 	Tools             []json.RawMessage `json:"tools,omitempty"`
 	ToolChoice        any               `json:"tool_choice,omitempty"`
 	ParallelToolCalls *bool             `json:"parallel_tool_calls,omitempty"`
@@ -40,8 +42,8 @@ type openAIRequest struct {
 // extras are what OpenAI does not have. Servers pass over what they do not know;
 // one that refuses a field by its name is asked again without them all.
 type extras struct {
-	TopK              int             `json:"top_k,omitempty"`
-	MinP              *float32        `json:"min_p,omitempty"`              // some have another default than none
+	TopK              *int            `json:"top_k,omitempty"` // some have other defaults than none
+	MinP              *float32        `json:"min_p,omitempty"`
 	RepeatPenalty     float32         `json:"repeat_penalty,omitempty"`     // llama-server, omx
 	RepetitionPenalty float32         `json:"repetition_penalty,omitempty"` // vLLM, SGLang: the same
 	RepeatLast        int             `json:"repeat_last_n,omitempty"`
@@ -91,7 +93,7 @@ func (o *openAI) request(m found, p *engine.Prompt) (*openAIRequest, error) {
 	}
 	r := &openAIRequest{Model: m.name, Messages: openAIMessages(p.Messages), Prompt: p.Raw, Stream: true, StreamOptions: map[string]bool{"include_usage": true},
 		MaxTokens: max(p.MaxTokens, 0), Temperature: p.Temperature, TopP: p.TopP, PresencePenalty: p.PresencePenalty, FrequencyPenalty: p.FrequencyPenalty,
-		Seed: p.Seed, Stop: p.Stop[:min(len(p.Stop), openAIStops)], Tools: p.Tools, extras: &extras{}}
+		Seed: p.Seed, Stop: p.Stop, Tools: p.Tools, extras: &extras{}}
 	if r.TopP <= 0 || r.TopP > 1 {
 		r.TopP = 1
 	}
@@ -101,7 +103,7 @@ func (o *openAI) request(m found, p *engine.Prompt) (*openAIRequest, error) {
 		}
 	}
 	if p.Temperature > 0 {
-		r.TopK, r.MinP = p.TopK, &p.MinP
+		r.TopK, r.MinP = &p.TopK, &p.MinP
 	}
 	if p.RepeatPenalty != 0 && p.RepeatPenalty != 1 {
 		r.RepeatPenalty, r.RepetitionPenalty, r.RepeatLast = p.RepeatPenalty, p.RepeatPenalty, p.RepeatLast
@@ -120,21 +122,56 @@ func (o *openAI) request(m found, p *engine.Prompt) (*openAIRequest, error) {
 	o.choose(r, p)
 	var err error
 	r.ResponseFormat, err = responseFormat(p)
+	if p.Raw != "" && r.ResponseFormat != nil {
+		if r.JSONSchema = p.Schema; string(p.Schema) == `"json"` {
+			r.JSONSchema = json.RawMessage(`{"type":"object"}`)
+		}
+	}
 	return r, err
 }
 
+// without leaves out what the server has refused by its name, if there is anything
+// left to leave out.
+func (r *openAIRequest) without(e *statusError) bool {
+	switch {
+	case len(r.Stop) > openAIStops && e.names([]string{"stop"}):
+		r.Stop = r.Stop[:openAIStops]
+	case r.JSONSchema != nil && e.names([]string{"json_schema"}):
+		r.JSONSchema = nil
+	case r.extras != nil && e.names(extraFields):
+		r.extras = nil
+	default:
+		return false
+	}
+	return true
+}
+
+// choose says which tools may or must be called. A tool's name as the choice is
+// passed over by llama-server and refused by LM Studio: the one tool that there is,
+// and must be called, is the same to all.
 func (o *openAI) choose(r *openAIRequest, p *engine.Prompt) {
 	if len(p.Tools) == 0 {
 		return
 	}
 	if forced, ok := strings.CutPrefix(string(p.Choice), "="); ok {
-		r.ToolChoice = map[string]any{"type": "function", "function": map[string]string{"name": forced}}
+		r.ToolChoice = engine.ChoiceRequired
+		r.Tools = slices.DeleteFunc(slices.Clone(p.Tools), func(t json.RawMessage) bool { return toolName(t) != forced })
 	} else if p.Choice != engine.ChoiceAuto {
 		r.ToolChoice = p.Choice
 	}
 	if p.OneCall {
 		r.ParallelToolCalls = new(bool)
 	}
+}
+
+func toolName(tool json.RawMessage) string {
+	var t struct {
+		Function struct {
+			Name string `json:"name"`
+		} `json:"function"`
+	}
+	_ = json.Unmarshal(tool, &t) // else it has none
+	return t.Function.Name
 }
 
 func responseFormat(p *engine.Prompt) (any, error) {
@@ -162,9 +199,7 @@ func (o *openAI) generate(ctx context.Context, m found, p *engine.Prompt, a *ans
 		return o.stream(ctx, path, r, a, []string{"text/event-stream"}, func(l *lines) error { return o.read(l, a, p.Logprobs) })
 	}
 	err = ask()
-	var refused *statusError
-	if errors.As(err, &refused) && refused.names(extraFields) {
-		r.extras = nil
+	for refused := new(statusError); errors.As(err, &refused) && r.without(refused); {
 		err = ask()
 	}
 	return err

@@ -103,7 +103,7 @@ func (o *openAI) count(ctx context.Context, m found, p *engine.Prompt) (int, err
 		text = templated.Prompt
 	}
 	if err == nil && text != "" {
-		body := map[string]any{"content": text, "add_special": true, "parse_special": true}
+		body := map[string]any{"model": m.name, "content": text, "add_special": true, "parse_special": true}
 		err = o.json(ctx, http.MethodPost, "/tokenize", body, append(texts, text), &reply, maxCount)
 	}
 	var refused *statusError
