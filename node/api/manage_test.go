@@ -303,7 +303,7 @@ func TestModelDetails(t *testing.T) {
 	url := managed(t, &store{})
 	const details = `"details":{"parent_model":"","format":"gguf","family":"qwen3","families":["qwen3"],"parameter_size":"8.2B","quantization_level":"Q4_K_M"}`
 	for path, want := range map[string][]string{
-		"/api/tags":                {`"name":"mine:latest","model":"mine:latest","size":5,"digest":"abc",` + details, `"modified_at":"2023-11-14T22:13:20Z"`, `"name":"small:3b"`},
+		"/api/tags":                {`"name":"mine:latest","model":"mine:latest","size":5,"digest":"abc",` + details, `"modified_at":"2023-11-14T22:13:20Z"`, `"name":"small:3b","model":"small:3b","size":0,"digest":"000000000000`},
 		"/api/ps":                  {`"size":9,`, details, `"size_vram":7,"context_length":4096,"expires_at":"2023-11-14T22:13:20Z"}`},
 		"/v1/models":               {`{"id":"mine:latest","object":"model","created":1700000000,"owned_by":"omx"}`, `{"id":"small:3b","object":"model","created":0,`},
 		"/v1/models/mine":          {`{"id":"mine:latest"`},

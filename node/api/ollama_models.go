@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"net/http"
 	"strconv"
 	"time"
@@ -24,6 +25,10 @@ func appendDetails(b []byte, m *ModelView) []byte {
 	return append(b, '}')
 }
 
+// noDigest is of a model whose file nobody here knows, as another server's: Ollama's
+// command line takes a digest's first twelve digits without looking, and crashes.
+const noDigest = "0000000000000000000000000000000000000000000000000000000000000000"
+
 // appendOllamaModel begins a model as lists have it.
 func appendOllamaModel(b []byte, m *ModelView, size int64) []byte {
 	b = append(b, `{"name":`...)
@@ -33,7 +38,7 @@ func appendOllamaModel(b []byte, m *ModelView, size int64) []byte {
 	b = append(b, `,"size":`...)
 	b = strconv.AppendInt(b, size, 10)
 	b = append(b, `,"digest":`...)
-	b = appendString(b, m.Digest)
+	b = appendString(b, cmp.Or(m.Digest, noDigest))
 	return appendDetails(append(b, `,"details":`...), m)
 }
 
