@@ -23,8 +23,9 @@ const (
 	maxVector    = 1 << 16  // numbers of one
 	maxTokens    = 1 << 30  // a count above is none
 	maxWait      = time.Minute
-	maxTries     = 3 // of a request whose connection was closed before it came
-	maxShown     = 8 // models whose details are asked for in one check: it must stay short
+	maxTries     = 3   // of a request whose connection was closed before it came
+	maxRanges    = 128 // of characters, in a set of a pattern
+	maxShown     = 8   // models whose details are asked for in one check: it must stay short
 
 	// openAIStops is how many stop texts OpenAI's API takes; most servers take more.
 	openAIStops = 4

@@ -60,7 +60,11 @@ func (o *ollama) request(m found, p *engine.Prompt) (*ollamaRequest, error) {
 	if p.Grammar != "" && len(p.Schema) == 0 {
 		return nil, fmt.Errorf("%w: grammars other than JSON schemas go to no upstream", engine.ErrCannot)
 	}
-	r := &ollamaRequest{Model: m.name, Prompt: p.Raw, Raw: p.Raw != "", Stream: true, Format: p.Schema, Tools: p.Tools, Think: p.Think,
+	format, err := rewritten(p.Schema, ollamaPattern)
+	if err != nil {
+		return nil, err
+	}
+	r := &ollamaRequest{Model: m.name, Prompt: p.Raw, Raw: p.Raw != "", Stream: true, Format: format, Tools: p.Tools, Think: p.Think,
 		Logprobs: p.Logprobs > 0, Top: max(p.Logprobs-1, 0), Shift: p.Shift, Keep: keepAlive(p.Keep)}
 	switch {
 	case p.Choice == engine.ChoiceNone:

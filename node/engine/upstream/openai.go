@@ -120,14 +120,7 @@ func (o *openAI) request(m found, p *engine.Prompt) (*openAIRequest, error) {
 		r.Logprobs = max(n-1, 1) // 0 is none for some
 	}
 	o.choose(r, p)
-	var err error
-	r.ResponseFormat, err = responseFormat(p)
-	if p.Raw != "" && r.ResponseFormat != nil {
-		if r.JSONSchema = p.Schema; string(p.Schema) == `"json"` {
-			r.JSONSchema = json.RawMessage(`{"type":"object"}`)
-		}
-	}
-	return r, err
+	return r, r.format(p)
 }
 
 // without leaves out what the server has refused by its name, if there is anything
@@ -174,16 +167,24 @@ func toolName(tool json.RawMessage) string {
 	return t.Function.Name
 }
 
-func responseFormat(p *engine.Prompt) (any, error) {
+// format says what form the answer must have.
+func (r *openAIRequest) format(p *engine.Prompt) (err error) {
+	schema := json.RawMessage(`{"type":"object"}`)
 	switch {
 	case string(p.Schema) == `"json"`:
-		return map[string]string{"type": "json_object"}, nil
+		r.ResponseFormat = map[string]string{"type": "json_object"}
 	case len(p.Schema) > 0:
-		return map[string]any{"type": "json_schema", "json_schema": map[string]any{"name": "answer", "schema": p.Schema, "strict": true}}, nil
+		if schema, err = rewritten(p.Schema, plainGroups); err != nil {
+			return err
+		}
+		r.ResponseFormat = map[string]any{"type": "json_schema", "json_schema": map[string]any{"name": "answer", "schema": schema, "strict": true}}
 	case p.Grammar != "":
-		return nil, fmt.Errorf("%w: grammars other than JSON schemas go to no upstream", engine.ErrCannot)
+		return fmt.Errorf("%w: grammars other than JSON schemas go to no upstream", engine.ErrCannot)
 	}
-	return nil, nil
+	if p.Raw != "" && r.ResponseFormat != nil {
+		r.JSONSchema = schema
+	}
+	return nil
 }
 
 func (o *openAI) generate(ctx context.Context, m found, p *engine.Prompt, a *answer) error {
