@@ -136,6 +136,8 @@ type Lab struct {
 	SourceIP  net.IP
 	// Key is the identity; nil: as any node has it, in a file.
 	Key ed25519.PrivateKey
+	// MaxConns is how many connections with other nodes are kept; 0: as any node does.
+	MaxConns int
 	// Load loads policies in place of a host of its own; nil: as any node does.
 	Load decide.Loader
 }

@@ -29,7 +29,7 @@ func (m membership) Mesh() (api.MeshView, error) {
 	}
 	c := st.Credential
 	return api.MeshView{Mesh: st.Mesh.String(), Node: m.n.id.String(), Role: c.Role.String(), Holder: st.Holder, Issued: c.Issued.UTC(),
-		Expires: c.Expires.UTC(), Members: st.Members, Connected: st.Connected, Revoked: st.Revoked, Refused: m.n.mesh.Refusals()}, nil
+		Expires: c.Expires.UTC(), Members: st.Members, Connected: st.Connected, Through: st.Through, Revoked: st.Revoked, Refused: m.n.mesh.Refusals()}, nil
 }
 
 // Members lists who belongs to the mesh, as far as the node knows.
@@ -42,7 +42,7 @@ func (m membership) Members() ([]api.MemberView, error) {
 	for _, e := range list {
 		// What a node says of itself now, rather than what it said when it joined.
 		v := api.MemberView{ID: e.ID.String(), Name: cmp.Or(m.n.nameOf(e.ID), e.Name), Role: e.Role.String(), Holder: e.Holder,
-			Self: e.Self, Connected: e.Connected, Addrs: append([]string{}, e.Addrs...)}
+			Self: e.Self, Connected: e.Connected, Through: e.Through, Addrs: append([]string{}, e.Addrs...)}
 		v.Relay = e.Relay.String()
 		if !e.Expires.IsZero() {
 			at := e.Expires.UTC()
@@ -136,6 +136,7 @@ type meshCollector struct{ n *Node }
 var (
 	descRefused     = prometheus.NewDesc("omx_mesh_refused_total", "Times that somebody was not let into the mesh, by reason.", []string{"reason"}, nil)
 	descConnections = prometheus.NewDesc("omx_mesh_connections", "Connections with other nodes.", nil, nil)
+	descThrough     = prometheus.NewDesc("omx_mesh_through_others", "Nodes that are up and known through others only.", nil, nil)
 	descMembers     = prometheus.NewDesc("omx_mesh_members", "Members of the mesh that are known, this node among them.", nil, nil)
 	descRelayed     = prometheus.NewDesc("omx_mesh_relayed_bytes_total", "Bytes passed on between other members as their relay.", nil, nil)
 	descUnrelayed   = prometheus.NewDesc("omx_mesh_relay_dropped_total", "Packets that were not passed on between other members.", nil, nil)
@@ -144,7 +145,7 @@ var (
 
 // Describe implements prometheus.Collector.
 func (meshCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descRefused, descConnections, descMembers, descRelayed, descUnrelayed, descExpires} {
+	for _, d := range []*prometheus.Desc{descRefused, descConnections, descThrough, descMembers, descRelayed, descUnrelayed, descExpires} {
 		ch <- d
 	}
 }
@@ -159,6 +160,7 @@ func (c meshCollector) Collect(ch chan<- prometheus.Metric) {
 	ch <- prometheus.MustNewConstMetric(descRelayed, prometheus.CounterValue, float64(relayed.Bytes))
 	ch <- prometheus.MustNewConstMetric(descUnrelayed, prometheus.CounterValue, float64(relayed.Dropped))
 	if st, err := c.n.mesh.Status(); err == nil {
+		ch <- prometheus.MustNewConstMetric(descThrough, prometheus.GaugeValue, float64(st.Through))
 		ch <- prometheus.MustNewConstMetric(descMembers, prometheus.GaugeValue, float64(st.Members))
 		ch <- prometheus.MustNewConstMetric(descExpires, prometheus.GaugeValue, float64(st.Credential.Expires.UnixMilli())/1000)
 	}

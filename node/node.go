@@ -120,6 +120,7 @@ func (n *Node) open() (err error) {
 	}
 	if n.cfg.Lab != nil {
 		m.ListenUDP, m.SourceIP, m.Key = n.cfg.Lab.ListenUDP, n.cfg.Lab.SourceIP, n.cfg.Lab.Key
+		m.Pool.MaxConns = n.cfg.Lab.MaxConns
 	} else if n.monitor, err = monitor.New(monitor.Config{Dir: n.cfg.Data}); err != nil {
 		return err
 	}

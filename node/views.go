@@ -19,7 +19,7 @@ import (
 func (n *Node) Nodes() []api.NodeView {
 	views := []api.NodeView{}
 	for _, node := range n.table.Snapshot().Nodes {
-		v := api.NodeView{ID: node.ID.String(), Name: node.Name, Self: node.Self, State: state(node), Addrs: node.Addrs,
+		v := api.NodeView{ID: node.ID.String(), Name: node.Name, Self: node.Self, State: state(node), Through: !node.Self && node.Up && n.mesh.Through(node.ID), Addrs: node.Addrs,
 			Zone: node.Zone, Models: []string{}, Relay: n.mesh.By(node.ID).String()}
 		if node.RTTAt != 0 {
 			ms := float64(node.RTT) / 1000

@@ -29,14 +29,17 @@ func (c *nodesCmd) Run(e *env) error {
 		if n.RTTMillis != nil {
 			rtt = fmt.Sprintf("%.2f ms", *n.RTTMillis)
 		}
+		name, state := n.Name, n.State
 		if n.Relay != "" {
-			n.State += ", relayed"
+			state += ", relayed"
 		}
-		name := n.Name
+		if n.Through {
+			state += ", through others"
+		}
 		if n.Self {
 			name += " *"
 		}
-		fmt.Fprintf(w, "%s\t…%s\t%s\t%s\t%s\n", name, n.ID[max(0, len(n.ID)-8):], n.State, rtt, join(n.Models))
+		fmt.Fprintf(w, "%s\t…%s\t%s\t%s\t%s\n", name, n.ID[max(0, len(n.ID)-8):], state, rtt, join(n.Models))
 	}
 	return w.Flush()
 }

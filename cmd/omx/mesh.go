@@ -102,8 +102,11 @@ func (c *meshMembersCmd) Run(e *env) error {
 		if m.Holder {
 			role += ", key"
 		}
-		if m.Connected {
+		switch {
+		case m.Connected:
 			state = "connected"
+		case m.Through:
+			state = "up, through others"
 		}
 		if m.Relay != "" {
 			state = "relayed"
@@ -166,7 +169,7 @@ func (c *meshStatusCmd) Run(e *env) error {
 		role += ", holds the mesh's key"
 	}
 	for _, line := range [][2]string{{"mesh", v.Mesh}, {"node", v.Node}, {"role", role}, {"membership", remaining(&v.Expires)},
-		{"members", fmt.Sprintf("%d known, %d connected", v.Members, v.Connected)}} {
+		{"members", fmt.Sprintf("%d known, %d connected, %d up through others", v.Members, v.Connected, v.Through)}} {
 		fmt.Fprintf(w, "%s\t%s\n", line[0], line[1])
 	}
 	refused := uint64(0)

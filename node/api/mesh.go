@@ -28,8 +28,9 @@ type MeshView struct {
 	Expires   time.Time         `json:"expires"`
 	Members   int               `json:"members"` // known, this node among them
 	Connected int               `json:"connected"`
-	Revoked   int               `json:"revoked"` // nodes removed lately
-	Refused   map[string]uint64 `json:"refused"` // who was not let in, by reason
+	Through   int               `json:"through_others"` // up, and known through others only
+	Revoked   int               `json:"revoked"`        // nodes removed lately
+	Refused   map[string]uint64 `json:"refused"`        // who was not let in, by reason
 }
 
 // MemberView is one member as the node knows it.
@@ -41,6 +42,7 @@ type MemberView struct {
 	Self      bool       `json:"self"`
 	Connected bool       `json:"connected"`
 	Relay     string     `json:"relay,omitempty"`   // the node through which it is connected
+	Through   bool       `json:"through_others"`    // it is up, and known through others only
 	Expires   *time.Time `json:"expires,omitempty"` // of the newest credential seen
 	Addrs     []string   `json:"addrs"`
 }

@@ -174,7 +174,8 @@ type NodeView struct {
 	ID        string   `json:"id"`
 	Name      string   `json:"name"`
 	Self      bool     `json:"self,omitempty"`
-	State     string   `json:"state"` // "up", "suspect", "draining" or "down"
+	State     string   `json:"state"`          // "up", "suspect", "draining" or "down"
+	Through   bool     `json:"through_others"` // known through others only: a request there connects first
 	Addrs     []string `json:"addrs,omitempty"`
 	RTTMillis *float64 `json:"rtt_ms,omitempty"`
 	Relay     string   `json:"relay,omitempty"` // the node through which it is connected

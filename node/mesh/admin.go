@@ -19,6 +19,7 @@ type MemberInfo struct {
 	Self      bool           // this node
 	Connected bool           // now
 	Relay     catalog.NodeID // through which it is connected; zero: none
+	Through   bool           // it is up, and known through others only
 	Expires   time.Time      // of the newest credential seen; zero: none was
 	Addrs     []string
 }
@@ -30,6 +31,7 @@ type MeshStatus struct {
 	Holder     bool
 	Members    int // known, this node among them
 	Connected  int
+	Through    int // up, and known through others only
 	Visitors   int // connections of nodes that are no members yet
 	Revoked    int
 }
@@ -41,8 +43,11 @@ func (m *Mesh) Status() (MeshStatus, error) {
 	if s == nil {
 		return MeshStatus{}, member.ErrNoMesh
 	}
-	own := s.own.Load()
-	return MeshStatus{Mesh: own.Mesh, Credential: own, Holder: s.holder != nil, Members: len(s.list()), Connected: m.Count(),
+	own, list, through := s.own.Load(), s.list(), 0
+	for i := range list {
+		through += bit(list[i].Through)
+	}
+	return MeshStatus{Mesh: own.Mesh, Credential: own, Holder: s.holder != nil, Members: len(list), Connected: m.Count(), Through: through,
 		Visitors: int(s.visitors.Load()), Revoked: len(s.allRevoked())}, nil
 }
 
@@ -87,7 +92,7 @@ func (s *members) list() []MemberInfo {
 			continue // there is only a word of it
 		}
 		e := entry(p.node)
-		e.Connected, e.Relay, e.Addrs = s.m.Has(p.id), s.m.By(p.id), texts(p.dialAddrs())
+		e.Connected, e.Through, e.Relay, e.Addrs = s.m.Has(p.id), s.m.Through(p.id), s.m.By(p.id), texts(p.dialAddrs())
 		e.show(c)
 	}
 	list := make([]MemberInfo, 0, len(by))

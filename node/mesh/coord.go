@@ -67,7 +67,19 @@ func Update(own, remote Coordinate, rtt time.Duration, random func() float64) Co
 	return next
 }
 
-const coordErrorMin = 1e-3
+// Estimate is the round trip between two places; 0 if one of them is not sure enough
+// of where it is.
+func Estimate(a, b Coordinate) time.Duration {
+	if a.Error > coordErrorSure || b.Error > coordErrorSure || !validCoord(a.Coord) || !validCoord(b.Coord) {
+		return 0
+	}
+	return min(time.Duration(a.Coord.Distance(b.Coord)*float64(time.Millisecond)), rttMax)
+}
+
+const (
+	coordErrorMin  = 1e-3
+	coordErrorSure = 0.5
+)
 
 func clampError(e float64) float64 {
 	if math.IsNaN(e) {

@@ -5,7 +5,8 @@
 // none, and nodes list one another. A Mesh dials every peer it has an address of,
 // keeps a control stream open on which both sides push their record and prove that
 // they live, tells an Observer who is there, and opens request streams that carry
-// opaque payloads.
+// opaque payloads. Where a mesh with a key has more members than a node keeps
+// connections, the others are known through neighbours: see overlay.
 //
 // Whether somebody belongs here is settled in the handshake: by its identity where
 // nodes list one another, else by the credential in its certificate. A node whose
@@ -25,7 +26,8 @@
 //
 //	length uint32 | kind uint8 | payload of that length
 //
-//	control:  Credential? (Record | Ping | Ask | Verdict | Credential | Revoked | Adverts | Relay | Punch)* Leaving?   both ways
+//	control:  Credential? (Record | Ping | Ask | Verdict | Credential | Revoked | Adverts |
+//	          Relay | Punch | Keep | Want | Hears | Signed | Known)* Leaving?   both ways
 //	request:  (Request → Accepted, Token*, Done | Failed
 //	                   → Refused)*
 //	member:   Join | Renew → Granted | Denied
@@ -42,6 +44,10 @@
 // Two nodes that are connected through it tell each other by Punch where they may be
 // reached past it: step uint8 (0: ask, 1: answer), then addresses with two bytes of
 // length in front of each.
+//
+// Keep, Want, Hears, Signed and Known are said only in a mesh of more members than
+// connections, and only between members; what is in them stands in wants.go and
+// known.go, and in record.go what a record is.
 //
 // A request stream carries one request after another, each after the answer to
 // the one before; the client keeps it for the next.

@@ -46,26 +46,26 @@ func (m *Mesh) control(s *session, k kind, payload []byte) error {
 func (m *Mesh) admitted(p *listed) bool { return m.members == nil || m.members.admits(p) }
 
 // toTell appends what a session says next.
-func (m *Mesh) toTell(b []byte, s *session) ([]byte, error) {
+func (m *Mesh) toTell(b []byte, s *session) []byte {
 	admitted := m.admitted(s.peer)
 	if m.members != nil {
 		var more bool
-		if b, more = m.members.appendNews(b, &s.told, admitted); more {
+		if b, more = m.members.appendNews(b, &s.told, admitted && m.overlay.spreads(s)); more {
 			time.AfterFunc(tellPause, s.poke)
 		}
 	}
 	if !admitted {
-		return b, nil // until it has shown a credential
+		return b // until it has shown a credential
 	}
 	if m.cfg.Relay && !s.offered {
 		s.offered = true
 		b = append(b, s.offer()...)
 	}
-	record, err := m.encodedRecord()
-	if err != nil {
-		return nil, err
-	}
-	return appendFrame(b, kindRecord, record), nil
+	b = m.overlay.appendTurns(b, s)
+	at := len(b)
+	b = m.appendRecord(appendHeader(b, kindRecord, 0), whole)
+	binary.BigEndian.PutUint32(b[at:], uint32(len(b)-at-headerLen))
+	return m.overlay.say(b, s, true)
 }
 
 // heardRevoked takes revocations; each is checked, and spreads if it is new.
@@ -141,7 +141,7 @@ func (s *members) heardAdverts(from *session, b []byte) error {
 		if err != nil {
 			return fmt.Errorf("%w: %w", ErrProtocol, err)
 		}
-		from.told.note(node, seq)
+		from.told.note(mark(node), seq)
 		if node == s.self || !s.news(node, seq) {
 			continue
 		}

@@ -15,7 +15,7 @@ const (
 	tagRequest = 'R'
 	tagMember  = 'M'
 	tagLane    = 'L' // bytes follow, whose meaning is not the mesh's
-	version    = 5
+	version    = 6
 
 	prefaceLen = 2
 	headerLen  = 5
@@ -48,6 +48,12 @@ const (
 	kindRenew   kind = 33
 	kindGranted kind = 34
 	kindDenied  kind = 35
+
+	kindKeep   kind = 40
+	kindWant   kind = 41
+	kindHears  kind = 42
+	kindSigned kind = 43
+	kindKnown  kind = 44
 )
 
 // limit is the longest payload of a kind; ok is false for an unknown kind.
@@ -69,6 +75,16 @@ func (k kind) limit() (n int, ok bool) {
 		return maxAddrBytes, true
 	case kindPunch:
 		return 1 + maxAddrs*(2+maxAddrBytes), true
+	case kindKeep:
+		return 1, true
+	case kindWant:
+		return maxEntries * wantLen, true
+	case kindHears:
+		return maxEntries * hearsLen, true
+	case kindKnown:
+		return maxKnown * knownLen, true
+	case kindSigned:
+		return signedHead + maxSigned, true
 	case kindRevoked, kindAdverts, kindGranted:
 		return MaxFrame, true
 	case kindRecord, kindPing, kindAsk, kindVerdict, kindAccepted, kindRefused, kindToken, kindFailed, kindExtra:

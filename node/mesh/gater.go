@@ -28,6 +28,10 @@ const (
 	joinBusy     = "join_busy"
 	joinLimited  = "join_limited"
 	joinDenied   = "join_denied"
+
+	recordForged = "record_forged" // passed on by a member, and not as its node has signed it
+	recordStale  = "record_stale"  // passed on again
+	recordFlood  = "record_flood"  // more than may be checked
 )
 
 // reasonOf names what is wrong with somebody's standing.

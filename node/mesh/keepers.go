@@ -13,6 +13,7 @@ func (m *Mesh) keep(p *listed) {
 	if !m.started || m.leaving || m.closing {
 		return
 	}
+	m.overlay.added(p)
 	m.wg.Go(func() { m.keepConnected(p) })
 }
 
@@ -33,13 +34,14 @@ func (m *Mesh) keepConnected(p *listed) {
 			}
 			continue
 		}
-		if !m.mayDial(p) {
+		if !m.mayDial(p) || !m.overlay.turn(p) {
 			if !p.pause(m.ctx, maxPause) {
 				return
 			}
 			continue
 		}
 		e, err := m.pool.Get(m.ctx, p.id)
+		m.overlay.turned(p, err)
 		if err == nil {
 			e.Release()
 			continue
@@ -118,5 +120,9 @@ func (s *members) afterFailure(p *listed, failed int) time.Duration {
 	if failed < 5 {
 		return 0
 	}
-	return min(time.Duration(failed)*time.Second, maxPause)
+	most := maxPause
+	if s.m.overlay.large() {
+		most = maxGapPause
+	}
+	return min(time.Duration(failed)*time.Second, most)
 }

@@ -1,6 +1,11 @@
 package mesh
 
-import "time"
+import (
+	"crypto/ed25519"
+	"time"
+
+	"omx/node/mesh/member"
+)
 
 // Every bound on what a peer can make this node hold, wait for or repeat.
 const (
@@ -15,10 +20,18 @@ const (
 	// MaxToken bounds the text of one token frame, beside its 4-byte count.
 	MaxToken = MaxFrame - tokenHead
 
+	// maxSigned bounds a record that is passed on, signature and all: of some 100
+	// models; what does not fit is left out.
+	maxSigned = 8 << 10
+	maxBrief  = maxSigned - ed25519.SignatureSize
+
 	maxMessage    = 1 << 10   // bytes of a refusal's or failure's message
 	maxRetryAfter = time.Hour // longer hints are cut: nobody waits for them
 	maxAge        = 24 * time.Hour
 	maxAddrs      = 8       // addresses dialled per peer
+	maxAddrText   = 256     // bytes of an address in a record
+	maxModelText  = 128     // of a model's name
+	digestLen     = 32      // of a model file's SHA-256
 	maxKeyFile    = 4 << 10 // an Ed25519 key file is 68 bytes
 	maxPeers      = 4096    // listed peers: one goroutine each
 
@@ -82,6 +95,7 @@ const (
 	passBurst       = 1 << 20                // bytes
 	maxRelays       = 2                      // that a node tells others of
 	maxAddrBytes    = 255                    // of one address
+	passingFor      = 30                     // s after its last packet that a relay is not given up
 	relayAfter      = 500 * time.Millisecond // a direct dial has had
 	punchTime       = 3 * time.Second        // for a try to get past the relay
 	punchEvery      = 5 * time.Second        // doubled each time
@@ -98,6 +112,41 @@ const (
 	// anew; each has buffers of some MiB.
 	maxPeerLanes = 16
 	maxLanes     = 64
+	// A mesh of more members than connections. Nine of ten connections, about, are with
+	// neighbours; the others are for requests to who is none. Who has fewer than low
+	// neighbours looks for more, and who has as many as high makes room for one that
+	// does: at 1000 members two nodes have some 7 neighbours in common.
+	spareShare = 8                      // one connection in 8 is not kept
+	lowShare   = 4                      // of those that may be, one in 4 is left to members that no neighbour hears
+	givenFor   = 2 * time.Second        // who was given up is not taken back
+	giveEvery  = 200 * time.Millisecond // neighbours are given up one by one
+
+	maxEntries = 256      // wants or words in one frame
+	maxWishes  = 4 * 1024 // that wait on one control stream
+	maxKnown   = member.MaxMembers + maxUnproven
+	knownTime  = 2 * time.Second // for a neighbour to say which adverts it has
+	// turnTime is for another neighbour's word to come that it hears a member, after
+	// nobody does and none has said that it is lost.
+	turnTime = 500 * time.Millisecond
+	gapAfter = 500 * time.Millisecond // unheard, before a member is dialled beside those kept
+	// nearerBy is how much nearer a neighbour must be to be asked of one member more
+	// than another.
+	nearerBy = 2 * time.Millisecond
+
+	// A node signs its record when its facts change and now and then, for who passes
+	// it on; 1000 members are 100 checks a second when idle and 500 at most, some 3 %
+	// of a core.
+	signEvery  = 2 * time.Second
+	signBeat   = 10 * time.Second
+	staleFor   = 4 * signBeat    // without a newer record a neighbour's word counts no more
+	firstFor   = 5 * time.Second // nor without the first
+	passEvery  = time.Second     // between two records of one member on one session
+	recordRate = 32 << 10        // bytes of records passed on in a second on one session, half of it at once
+	maxChecks  = 256             // signatures checked in a second for one session
+
+	// reachTime is how long a request waits for a connection with a member that has
+	// none; then the next one is asked.
+	reachTime = 2 * time.Second
 
 	// Strangers: a whole shop may join from behind one address at a time, and a
 	// wrong guess costs a second of anybody's time.
@@ -116,6 +165,7 @@ const (
 	// kept over a restart.
 	forgetAfter = 30 * 24 * time.Hour
 	maxPause    = 15 * time.Second // between two dials of a member that is off
+	maxGapPause = 5 * time.Minute  // where it is not this node alone that dials it
 	// tellPause bounds how fast one member that says ever new things can have the
 	// others pass them on.
 	tellPause  = 100 * time.Millisecond

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -23,10 +24,13 @@ import (
 )
 
 // Observer is told what happens to peers. The calls about one peer come one
-// after the other, PeerUp first; they must not block and not call Close.
+// after the other, PeerUp first; they must not block and not call Close. A peer need
+// not be connected: see Through.
 type Observer interface {
 	PeerUp(id catalog.NodeID)
 	PeerDown(id catalog.NodeID, reason error)
+	// PeerRecord: rtt is the round trip as measured, or estimated from coordinates of
+	// one that is not connected; 0 if neither is known.
 	PeerRecord(info catalog.NodeInfo, rtt time.Duration)
 	// PeerSuspect: a request is open at the peer and nothing at all comes from it. It
 	// is heard again with its next record, or goes down.
@@ -44,6 +48,7 @@ type Mesh struct {
 	cfg      Config
 	log      *slog.Logger
 	id       catalog.NodeID
+	handle   uint64 // of id
 	peer     peer.ID
 	host     *host
 	peers    *peerTable
@@ -55,6 +60,7 @@ type Mesh struct {
 	observe  Observer
 	handler  Handler
 	watcher  *watcher
+	overlay  *overlay
 
 	mu       sync.Mutex
 	sessions map[peer.ID]*session // the one in use per peer
@@ -108,7 +114,7 @@ func New(cfg Config, observe Observer, handler Handler) (*Mesh, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Mesh{cfg: cfg, log: cfg.Log, id: id, peer: pid, observe: observe, handler: handler,
+	m := &Mesh{cfg: cfg, log: cfg.Log, id: id, handle: id.Handle(), peer: pid, observe: observe, handler: handler,
 		sessions: map[peer.ID]*session{}, coord: NewCoordinate(), ended: make(chan struct{}, 1),
 		record: catalog.NodeInfo{ID: id}, requests: make(chan struct{}, cfg.MaxRequests), lanes: make(chan struct{}, maxLanes), served: map[*ServerStream]struct{}{}}
 	if m.members, err = openMembers(m, cfg.Dir, cfg.Key); err != nil {
@@ -135,7 +141,7 @@ func New(cfg Config, observe Observer, handler Handler) (*Mesh, error) {
 	}
 	m.relay.allow = rate.NewLimiter(passRate, passBurst)
 	m.pool = NewPool(cfg.Pool, m.connect)
-	m.watcher = newWatcher(m)
+	m.watcher, m.overlay = newWatcher(m), newOverlay(m)
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	return m, nil
 }
@@ -171,6 +177,9 @@ func (m *Mesh) Start(context.Context) error {
 	}
 	m.wg.Go(m.tick)
 	m.wg.Go(func() { m.watcher.run(m.ctx) })
+	if m.members != nil {
+		m.wg.Go(func() { m.overlay.run(m.ctx) })
+	}
 	return nil
 }
 
@@ -250,7 +259,7 @@ func (m *Mesh) SetRecord(info catalog.NodeInfo) error {
 	if info.Placements = slices.Clone(info.Placements); m.Role() != member.Serve {
 		info.Placements = nil
 	}
-	if err := checkRecordSize(info); err != nil {
+	if err := checkRecordSize(&info); err != nil {
 		return err
 	}
 	m.mu.Lock()
@@ -265,11 +274,12 @@ func (m *Mesh) SetRecord(info catalog.NodeInfo) error {
 	return nil
 }
 
-func (m *Mesh) encodedRecord() ([]byte, error) {
+// appendRecord appends this node's record as it is now.
+func (m *Mesh) appendRecord(b []byte, f form) []byte {
 	m.mu.Lock()
-	info, coord := m.record, m.coord
+	info, coord := m.record, m.coord // placements are replaced whole
 	m.mu.Unlock()
-	return encodeRecord(info, coord, m.cfg.Now())
+	return encodeRecord(b, &info, coord, m.cfg.Now(), f)
 }
 
 // tick keeps the pool's clock.
@@ -293,15 +303,16 @@ func (m *Mesh) tick() {
 
 // expireStreams closes request streams that nobody needs any more.
 func (m *Mesh) expireStreams(now time.Time) {
+	for _, s := range m.all() {
+		s.link.kept.expire(now)
+	}
+}
+
+// all are the sessions in use.
+func (m *Mesh) all() []*session {
 	m.mu.Lock()
-	links := make([]*link, 0, len(m.sessions))
-	for _, s := range m.sessions {
-		links = append(links, s.link)
-	}
-	m.mu.Unlock()
-	for _, l := range links {
-		l.kept.expire(now)
-	}
+	defer m.mu.Unlock()
+	return slices.AppendSeq(make([]*session, 0, len(m.sessions)), maps.Values(m.sessions))
 }
 
 // accept gets every stream that a peer opens, on a goroutine of its own.

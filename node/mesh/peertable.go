@@ -15,12 +15,14 @@ import (
 // listed is a peer that may talk with this node: one that the configuration
 // names, or a member of the mesh.
 type listed struct {
-	id   catalog.NodeID
-	peer peer.ID
-	node member.ID     // zero where the mesh has no key
-	up   bool          // has spoken in its present session; under Mesh.mu
-	wake chan struct{} // has one entry when a dial may do better than the last one
-	gone chan struct{} // closed when it is no peer any more
+	id     catalog.NodeID
+	handle uint64 // of id
+	peer   peer.ID
+	node   member.ID     // zero where the mesh has no key
+	far    far           // what others say of it; under overlay.mu
+	up     bool          // has spoken in its present session; under Mesh.mu
+	wake   chan struct{} // has one entry when a dial may do better than the last one
+	gone   chan struct{} // closed when it is no peer any more
 
 	freed   chan struct{} // has one entry after a session has ended
 	events  sync.Mutex    // held while the observer is told of it, so that events come in order
@@ -42,7 +44,7 @@ func newListed(p peer.ID) (*listed, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &listed{id: id, peer: p, wake: make(chan struct{}, 1), gone: make(chan struct{}), freed: make(chan struct{}, 1)}, nil
+	return &listed{id: id, handle: id.Handle(), peer: p, wake: make(chan struct{}, 1), gone: make(chan struct{}), freed: make(chan struct{}, 1)}, nil
 }
 
 // dialAddrs are where to dial it: what the operator says first, then what worked,
@@ -94,15 +96,16 @@ func (p *listed) retry() {
 
 // peerTable is everybody who may talk with this node.
 type peerTable struct {
-	mu     sync.RWMutex
-	byPeer map[peer.ID]*listed
-	byNode map[catalog.NodeID]*listed
+	mu       sync.RWMutex
+	byPeer   map[peer.ID]*listed
+	byNode   map[catalog.NodeID]*listed
+	byHandle map[uint64]*listed
 }
 
 func newPeerTable(peers map[peer.ID]*listed) *peerTable {
-	t := &peerTable{byPeer: peers, byNode: map[catalog.NodeID]*listed{}}
+	t := &peerTable{byPeer: peers, byNode: map[catalog.NodeID]*listed{}, byHandle: map[uint64]*listed{}}
 	for _, p := range peers {
-		t.byNode[p.id] = p
+		t.byNode[p.id], t.byHandle[p.handle] = p, p
 	}
 	return t
 }
@@ -117,6 +120,19 @@ func (t *peerTable) node(id catalog.NodeID) *listed {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	return t.byNode[id]
+}
+
+// handle is the peer whose id has that handle.
+func (t *peerTable) handle(h uint64) *listed {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.byHandle[h]
+}
+
+func (t *peerTable) count() int {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return len(t.byPeer)
 }
 
 func (t *peerTable) all() []*listed {
@@ -141,7 +157,7 @@ func (t *peerTable) add(id peer.ID, node member.ID, most int) (p *listed, fresh 
 		return nil, false
 	}
 	p.node = node
-	t.byPeer[id], t.byNode[p.id] = p, p
+	t.byPeer[id], t.byNode[p.id], t.byHandle[p.handle] = p, p, p
 	return p, true
 }
 
@@ -154,6 +170,7 @@ func (t *peerTable) remove(p *listed) bool {
 	}
 	delete(t.byPeer, p.peer)
 	delete(t.byNode, p.id)
+	delete(t.byHandle, p.handle)
 	close(p.gone)
 	return true
 }

@@ -15,6 +15,7 @@ const (
 	inMask   = (1<<16 - 1) << 16
 	pinned   = 1 << 32 // kept whether used or not
 	dead     = 1 << 33 // left the pool, for good
+	lent     = 1 << 34 // kept until there is need of its place
 	busyMask = outMask | inMask | pinned
 )
 
@@ -85,6 +86,19 @@ func (e *Entry[C]) released(st uint64) {
 		e.conn.Close()
 	}
 }
+
+// keep says whether the connection is pinned, lent or neither beside its requests.
+func (e *Entry[C]) keep(how uint64) {
+	for {
+		st := e.state.Load()
+		if e.state.CompareAndSwap(st, st&^(pinned|lent)|how) {
+			return
+		}
+	}
+}
+
+// busy says whether requests are open on it.
+func (e *Entry[C]) busy() bool { return e.state.Load()&(outMask|inMask) != 0 }
 
 func (e *Entry[C]) usable() bool { return e.state.Load()&dead == 0 && !e.conn.Closed() }
 
@@ -215,7 +229,7 @@ func (p *Pool[C]) Sweep(now time.Time) int {
 		switch {
 		case e.conn.Closed():
 			p.unlink(e)
-		case st&busyMask == 0 && t-e.last.Load() >= int64(p.cfg.IdleTimeout) && e.state.CompareAndSwap(st, st|dead):
+		case st&(busyMask|lent) == 0 && t-e.last.Load() >= int64(p.cfg.IdleTimeout) && e.state.CompareAndSwap(st, st|dead):
 			p.retire(e)
 		default:
 			continue

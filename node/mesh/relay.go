@@ -63,7 +63,13 @@ type relaySide struct {
 	offers   atomic.Bool                  // the peer is a relay
 	observed atomic.Pointer[ma.Multiaddr] // where it sees this node
 	reading  atomic.Bool
-	out      chan []byte // for the peer, at a relay
+	passes   atomic.Int64 // when a packet went by it last, in s since 1970
+	out      chan []byte  // for the peer, at a relay
+}
+
+// passing says whether packets between others go by it.
+func (r *relaySide) passing(now time.Time) bool {
+	return now.Unix()-r.passes.Load() < passingFor
 }
 
 // datagram sends one; false if the connection is gone. One that is too long for the
@@ -138,6 +144,7 @@ func (m *Mesh) readDatagrams(s *session) {
 			case what == passOn:
 				m.passOn(s, node, b)
 			case s.relay.offers.Load():
+				s.relay.passes.Store(time.Now().Unix())
 				if c := m.circuitsNow(); c != nil {
 					c.received(s, node, packet)
 				}
@@ -155,9 +162,12 @@ func (m *Mesh) passOn(from *session, to uint64, b []byte) {
 		return
 	}
 	b[0] = passed
-	binary.BigEndian.PutUint64(b[1:], from.handle)
+	binary.BigEndian.PutUint64(b[1:], from.peer.handle)
 	select {
 	case s.relay.out <- b:
+		now := time.Now().Unix()
+		from.relay.passes.Store(now)
+		s.relay.passes.Store(now)
 		m.relay.passed.Add(1)
 		m.relay.bytes.Add(uint64(len(b)))
 	default:
@@ -207,7 +217,7 @@ func (m *Mesh) By(id catalog.NodeID) (relay catalog.NodeID) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if by := c.ways[s.handle]; by != nil {
+	if by := c.ways[s.peer.handle]; by != nil {
 		relay = by.peer.id
 	}
 	return relay

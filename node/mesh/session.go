@@ -65,7 +65,9 @@ type session struct {
 	watch  watched       // the watcher's
 	gone   atomic.Bool   // the watcher has given it up
 	told   told
-	handle uint64 // of the peer
+	side   side          // the overlay's
+	rtt    atomic.Int64  // ns, of the last record
+	tell   chan struct{} // has one entry when the overlay has something to say
 
 	before   *session // whose place it has taken
 	relay    relaySide
@@ -93,6 +95,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 }
 
 var (
+	errDial      = errors.New("dial")
 	errDialedUs  = errors.New("the peer has dialled this node")
 	errNotListed = errors.New("the peer is not listed")
 )
@@ -108,7 +111,7 @@ func (m *Mesh) connect(ctx context.Context, id catalog.NodeID) (*link, error) {
 	m.host.swarm.Backoff().Clear(p.peer) // the wait between dials is the pool's
 	conn, err := m.host.swarm.DialPeer(ctx, p.peer)
 	if err != nil {
-		return nil, fmt.Errorf("dial: %w", err)
+		return nil, fmt.Errorf("%w: %w", errDial, err)
 	}
 	if conn.Stat().Direction != network.DirOutbound {
 		return nil, errDialedUs // whoever dials opens the control stream
@@ -149,8 +152,10 @@ func (m *Mesh) inUse(p *listed) bool {
 
 func (m *Mesh) newSession(p *listed, stream network.Stream, dialed bool) *session {
 	conn := stream.Conn()
-	return &session{m: m, peer: p, link: &link{conn: conn, relayed: isCircuit(conn.RemoteMultiaddr())}, stream: stream, dialed: dialed,
-		handle: p.id.Handle(), wake: make(chan struct{}, 1), up: make(chan struct{}), out: make(chan []byte, maxControl), punched: make(chan []ma.Multiaddr, 1)}
+	s := &session{m: m, peer: p, link: &link{conn: conn, relayed: isCircuit(conn.RemoteMultiaddr())}, stream: stream, dialed: dialed,
+		wake: make(chan struct{}, 1), tell: make(chan struct{}, 1), up: make(chan struct{}), out: make(chan []byte, maxControl), punched: make(chan []ma.Multiaddr, 1)}
+	m.overlay.begin(s)
+	return s
 }
 
 // run speaks on the control stream until it fails.
@@ -188,7 +193,7 @@ func (s *session) run(r *frameReader) error {
 	<-done
 	p.events.Lock()
 	defer p.events.Unlock()
-	if m.release(s) {
+	if m.overlay.ended(s, m.release(s), err) {
 		m.observe.PeerDown(p.id, err)
 	}
 	return err
@@ -281,17 +286,21 @@ func (s *session) heard(info catalog.NodeInfo, rtt time.Duration) (err error) {
 	if !current {
 		return errReplaced
 	}
+	s.rtt.Store(int64(rtt))
+	known := s.m.overlay.heard(s.peer, info.Seq)
 	if s.entry == nil {
-		if s.entry, err = s.m.pool.Put(s.peer.id, s.link, true); err != nil {
+		keep := s.m.overlay.admit(s)
+		if s.entry, err = s.m.pool.Put(s.peer.id, s.link, keep == pinned); err != nil {
 			return err
 		}
 		s.m.mu.Lock()
 		first := !s.peer.up
 		s.peer.up = true
 		s.m.mu.Unlock()
-		if first {
+		if first && !known {
 			s.m.observe.PeerUp(s.peer.id)
 		}
+		s.m.overlay.joined(s, s.entry)
 		close(s.up)
 		s.m.startRelaying(s)
 		if s.link.relayed && s.dialed {
@@ -351,6 +360,11 @@ func (s *session) took(k kind, payload []byte) error {
 			return nil
 		}
 		return s.controlled(k, payload)
+	case kindKeep, kindKnown, kindWant, kindHears, kindSigned:
+		if !s.m.admitted(s.peer) && k != kindKeep {
+			return nil
+		}
+		return s.m.overlay.took(s, k, payload)
 	}
 	return s.m.control(s, k, payload)
 }
@@ -368,11 +382,7 @@ func (s *session) write(ctx context.Context) {
 			return // the peer hangs up
 		}
 		if due {
-			var err error
-			if frame, err = s.m.toTell(frame[:0], s); err != nil {
-				_ = s.link.end()
-				return
-			}
+			frame = s.m.toTell(frame[:0], s)
 		}
 		if len(frame) > 0 {
 			_ = s.stream.SetWriteDeadline(time.Now().Add(s.m.cfg.Silence))
@@ -385,6 +395,8 @@ func (s *session) write(ctx context.Context) {
 		select {
 		case <-beat.C:
 		case <-s.wake:
+		case <-s.tell:
+			frame, due = s.m.overlay.say(frame[:0], s, false), false
 		case f := <-s.out:
 			frame, due = append(frame[:0], f...), false
 		case <-ctx.Done():

@@ -27,7 +27,7 @@ type Stream struct {
 	closed  bool
 }
 
-// Open sends a request to a connected peer. The end of ctx cancels it, there as
+// Open sends a request to a peer that is up. The end of ctx cancels it, there as
 // well as here. Errors: ErrUnreachable, *RefusedError if too many are open to
 // that peer already, ctx's.
 func (m *Mesh) Open(ctx context.Context, id catalog.NodeID, request []byte) (*Stream, error) {
@@ -37,11 +37,14 @@ func (m *Mesh) Open(ctx context.Context, id catalog.NodeID, request []byte) (*St
 	if m.Role() == member.Observe {
 		return nil, &RefusedError{Code: CodeRejected, Message: "this node is an observer of its mesh and asks nothing of others"}
 	}
-	e, err := m.pool.Acquire(id)
+	e, err := m.acquire(ctx, id)
 	if errors.Is(err, ErrPeerBusy) {
 		return nil, &RefusedError{Code: CodeBusy, RetryAfter: time.Second, Message: err.Error()}
 	}
 	if err != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
 		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
 	m.watcher.wake()

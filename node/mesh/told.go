@@ -1,6 +1,7 @@
 package mesh
 
 import (
+	"encoding/binary"
 	"maps"
 	"sync"
 	"time"
@@ -11,20 +12,23 @@ import (
 // told is what the two ends of a session have told each other of the mesh, so
 // that each thing is said once.
 type told struct {
-	version uint64               // of members, when all was said
-	last    time.Time            // when adverts were told
-	cred    *member.Credential   // this node's
-	revoked map[member.ID]int64  // by moment
-	mu      sync.Mutex           // of what follows: both directions write it
-	adverts map[member.ID]uint64 // by number
+	version uint64              // of members, when all was said
+	last    time.Time           // when adverts were told
+	cred    *member.Credential  // this node's
+	revoked map[member.ID]int64 // by moment
+	mu      sync.Mutex          // of what follows: both directions write it
+	adverts map[uint64]uint64   // by whose they are (mark): their numbers
 }
 
+// mark is short for an identity, where nothing is decided by it.
+func mark(node member.ID) uint64 { return binary.BigEndian.Uint64(node[:]) }
+
 // note remembers that the peer knows an advert.
-func (t *told) note(node member.ID, seq uint64) bool {
+func (t *told) note(node, seq uint64) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.adverts == nil {
-		t.adverts = map[member.ID]uint64{}
+		t.adverts = map[uint64]uint64{}
 	}
 	if t.adverts[node] >= seq || len(t.adverts) > member.MaxMembers+maxUnproven {
 		return false
@@ -71,7 +75,7 @@ func (s *members) appendNews(b []byte, t *told, admitted bool) (frames []byte, m
 			more = true
 			break
 		}
-		if t.note(a.Credential.Node, a.Seq) {
+		if t.note(mark(a.Credential.Node), a.Seq) {
 			body = appendEntry(body, a.Bytes())
 		}
 	}

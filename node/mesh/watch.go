@@ -191,6 +191,7 @@ func (w *watcher) stall(s *session, limit time.Duration) {
 	w.m.mu.Unlock()
 	if current {
 		w.m.observe.PeerSuspect(s.peer.id)
+		w.m.overlay.suspects(s, true)
 	}
 	s.peer.events.Unlock()
 	w.begin(s, limit)
@@ -200,6 +201,7 @@ func (w *watcher) stall(s *session, limit time.Duration) {
 func (w *watcher) spoke(s *session) {
 	if s.watch.stalled {
 		w.health.worse() // it was the path, or this node
+		w.m.overlay.suspects(s, false)
 	}
 	for _, a := range s.watch.askers {
 		a.answer(heardIt)

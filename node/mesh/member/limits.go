@@ -5,7 +5,8 @@ import "time"
 // Every bound on what members and strangers can make a node keep.
 const (
 	// MaxMembers bounds a mesh: each node keeps every member's advert, some 400
-	// bytes, and a goroutine.
+	// bytes, and a goroutine; and through fewer than 100 neighbours it hears of all of
+	// them.
 	MaxMembers = 1000
 	// MaxAddrs of one advert or token.
 	MaxAddrs     = 8
