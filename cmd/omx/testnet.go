@@ -13,6 +13,7 @@ import (
 type testnetCmd struct {
 	Up      testnetUpCmd      `cmd:"" help:"Start real nodes on this machine, connected, until Ctrl-C."`
 	Virtual testnetVirtualCmd `cmd:"" help:"Let things go wrong in a fleet of nodes in virtual time."`
+	Members testnetMembersCmd `cmd:"" help:"Measure what the members of one mesh send, in virtual time."`
 }
 
 type testnetUpCmd struct {

@@ -18,6 +18,7 @@ import (
 	"omx/node/catalog"
 	"omx/node/engine"
 	"omx/node/mesh"
+	"omx/node/mesh/member"
 	"omx/testnet/virtual/vnet"
 )
 
@@ -33,6 +34,9 @@ type Spec struct {
 	// Degree is with how many others a node is listed, half of them to each side in
 	// a ring; default all.
 	Degree int
+	// Conns makes the nodes members of one mesh with a key, each of which keeps so many
+	// connections and learns of the others by itself; 0: they list one another.
+	Conns int
 	// RTT is the round trip between any two nodes; default 50 ms. Path, if there is
 	// one, says all of it instead.
 	RTT  time.Duration
@@ -126,13 +130,37 @@ func (f *Fleet) start(ctx context.Context) (err error) {
 		}
 		f.hosts = append(f.hosts, h)
 	}
-	for i := range f.hosts {
-		if err := f.Restart(ctx, i); err != nil {
-			return err
-		}
+	if err := f.startAll(ctx); err != nil {
+		return err
 	}
 	_, err = f.Await(ctx, joinTime)
 	return err
+}
+
+// startAll starts the nodes, members after they have joined at the first.
+func (f *Fleet) startAll(ctx context.Context) (err error) {
+	var token *member.Token
+	for i, h := range f.hosts {
+		switch {
+		case f.spec.Conns == 0:
+		case i == 0:
+			token, err = found(f.meshDir(i), h.key, h.name)
+		default:
+			_, err = mesh.Join(ctx, mesh.JoinConfig{Key: h.key, Name: h.name, Token: token, Dir: f.meshDir(i),
+				ListenUDP: func(string, *net.UDPAddr) (net.PacketConn, error) { return f.Net.Listen(i, meshPort) }})
+		}
+		if err == nil {
+			err = f.Restart(ctx, i)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *Fleet) meshDir(i int) string {
+	return filepath.Join(f.spec.Dir, f.hosts[i].name, node.MeshFolder)
 }
 
 // keyOf is a node's identity.
@@ -165,9 +193,12 @@ func (f *Fleet) holds(i int) bool {
 // config is a node's.
 func (f *Fleet) config(i int) (node.Config, error) {
 	h := f.hosts[i]
-	cfg := node.Config{Name: h.name, Data: filepath.Join(f.spec.Dir, h.name), Mesh: address(i), Version: "virtual",
-		Lab: &node.Lab{ListenUDP: f.listener(i), SourceIP: vnet.IP(i), Key: h.key, Load: f.spec.Policies.Load}}
+	cfg := node.Config{Name: h.name, Data: filepath.Join(f.spec.Dir, h.name), Mesh: address(i), NoMDNS: true, Version: "virtual",
+		Lab: &node.Lab{ListenUDP: f.listener(i), SourceIP: vnet.IP(i), Key: h.key, MaxConns: f.spec.Conns, Load: f.spec.Policies.Load}}
 	for _, j := range h.peers {
+		if f.spec.Conns > 0 {
+			break
+		}
 		cfg.Peers = append(cfg.Peers, address(j)+"/p2p/"+f.hosts[j].id.String())
 	}
 	if f.spec.Log != nil {

@@ -7,4 +7,6 @@ const (
 	many  = 200 // nodes at once
 
 	raceEnabled = false
+	crowd       = 60 // members of one mesh
+	crowdSeeds  = 5
 )

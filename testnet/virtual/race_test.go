@@ -8,4 +8,6 @@ const (
 	many  = 50
 
 	raceEnabled = true
+	crowd       = 30
+	crowdSeeds  = 2
 )
