@@ -96,6 +96,19 @@ type Config struct {
 	// RouteParams and AdmitParams are parameters for these, key=value each.
 	RouteParams []string
 	AdmitParams []string
+	// ReplicatePolicy says which node keeps which model, and ReplicateParams are its
+	// parameters; default: nothing moves, and this node takes no copies. Where it decides,
+	// all nodes that are to hold models should have the same.
+	ReplicatePolicy string
+	ReplicateParams []string
+	// Replicas is how many copies of models are wanted, as ParseReplicas reads it.
+	Replicas []string
+	// ReplicateRate bounds a copy on its way here, in bytes a second; 0: as fast as it
+	// goes.
+	ReplicateRate int64
+	// ReplicateAfter is how long a node that has gone may take to come back before its
+	// copies are made up for; default 10 minutes.
+	ReplicateAfter time.Duration
 	// PolicyTrust is a file of public keys: policies must be signed by them.
 	// Default: none need be.
 	PolicyTrust string
@@ -121,6 +134,9 @@ type Config struct {
 	Lab *Lab
 	// listenUDP opens the mesh's sockets; tests break them.
 	listenUDP func(network string, laddr *net.UDPAddr) (net.PacketConn, error)
+	// replicateEvery is how often the replication policy is asked, and keepPromise how long
+	// a node keeps a copy that another counts on; tests are in a hurry.
+	replicateEvery, keepPromise time.Duration
 	// Version is shown by the API.
 	Version string
 	// Log gets what an operator should know; default discards.
@@ -162,6 +178,9 @@ func (c Config) WithDefaults() (Config, error) {
 	def(&c.ContextTokens, 2048)
 	def(&c.FirstToken, 60*time.Second)
 	def(&c.PeerTimeout, 3*time.Second)
+	def(&c.ReplicateAfter, 10*time.Minute)
+	def(&c.replicateEvery, 5*time.Second)
+	def(&c.keepPromise, time.Minute)
 	def(&c.Version, "dev")
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -192,6 +211,11 @@ func (c *Config) validate() error {
 	check(c.FirstToken > 0, "the first-token timeout must be above 0, not %v", c.FirstToken)
 	check(c.PeerTimeout >= 100*time.Millisecond, "the peer timeout must be at least 100ms, not %v", c.PeerTimeout)
 	check(c.Memory >= 0, "memory must not be below 0, not %d", c.Memory)
+	check(c.ReplicateRate >= 0, "the rate of copies must not be below 0, not %d", c.ReplicateRate)
+	check(c.ReplicateAfter > 0, "the wait for nodes to come back must be above 0, not %v", c.ReplicateAfter)
+	if _, err := ParseReplicas(c.Replicas); err != nil {
+		errs = append(errs, err)
+	}
 	for _, m := range c.Models {
 		if _, _, err := SplitModel(m); err != nil {
 			errs = append(errs, err)

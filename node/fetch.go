@@ -50,9 +50,10 @@ func (n *Node) lane(id catalog.NodeID) func(context.Context) (net.Conn, error) {
 	return func(ctx context.Context) (net.Conn, error) { return n.mesh.DialLane(ctx, id) }
 }
 
-// pullFromPeers fetches a model from other nodes, and names it.
-func (n *Node) pullFromPeers(ctx context.Context, m catalog.ModelID, d blob.Digest, nodes []catalog.NodeID, progress func(api.Progress)) error {
-	parts, err := n.askParts(ctx, m, d, nodes)
+// pullFromPeers fetches a model from other nodes, and names it; rate is in bytes a
+// second, 0 as fast as it goes.
+func (n *Node) pullFromPeers(ctx context.Context, m catalog.ModelID, d blob.Digest, nodes []catalog.NodeID, rate int64, progress func(api.Progress)) error {
+	parts, err := n.askParts(ctx, m, d, nodes, false)
 	if err != nil {
 		return manageError(ctx, err)
 	}
@@ -61,7 +62,7 @@ func (n *Node) pullFromPeers(ctx context.Context, m catalog.ModelID, d blob.Dige
 		if i > 0 {
 			check, bytes = nil, 0
 		}
-		ref, err := n.fetchBlob(ctx, file, bytes, check, nodes, func(done, total int64) {
+		ref, err := n.fetchBlob(ctx, file, bytes, check, nodes, rate, func(done, total int64) {
 			progress(api.Progress{Status: "downloading", Digest: file.String(), Done: done, Total: max(total, 0)})
 		})
 		if err != nil {
@@ -83,14 +84,14 @@ func (n *Node) pullFromPeers(ctx context.Context, m catalog.ModelID, d blob.Dige
 
 // fetchBlob fetches a file from several nodes at once; if what came is not the file,
 // one of them does not have what it says, and each is asked alone.
-func (n *Node) fetchBlob(ctx context.Context, d blob.Digest, bytes int64, check blob.Check, nodes []catalog.NodeID, progress func(done, total int64)) (blob.Ref, error) {
+func (n *Node) fetchBlob(ctx context.Context, d blob.Digest, bytes int64, check blob.Check, nodes []catalog.NodeID, rate int64, progress func(done, total int64)) (blob.Ref, error) {
 	fetch := func(from []catalog.NodeID) (blob.Ref, error) {
 		lanes := &blob.Lanes{}
 		for _, id := range from {
 			lanes.Dial = append(lanes.Dial, n.lane(id))
 		}
 		return n.blobs.Pull(ctx, blob.Source{URL: lanesHost + "/blobs/" + d.String(), Want: d, Bytes: bytes},
-			blob.PullOptions{Client: &http.Client{Transport: lanes}, Check: check, Progress: progress})
+			blob.PullOptions{Client: &http.Client{Transport: lanes}, Check: check, Rate: rate, Progress: progress})
 	}
 	ref, err := fetch(nodes)
 	for i := 0; len(nodes) > 1 && i < len(nodes) && errors.Is(err, blob.ErrMismatch); i++ {
@@ -99,11 +100,12 @@ func (n *Node) fetchBlob(ctx context.Context, d blob.Digest, bytes int64, check 
 	return ref, err
 }
 
-// askParts asks what a model with that digest is made of.
-func (n *Node) askParts(ctx context.Context, m catalog.ModelID, d blob.Digest, nodes []catalog.NodeID) (parts modelParts, err error) {
+// askParts asks what a model with that digest is made of; keep has the node that says
+// so promise to keep it for a while.
+func (n *Node) askParts(ctx context.Context, m catalog.ModelID, d blob.Digest, nodes []catalog.NodeID, keep bool) (parts modelParts, err error) {
 	var errs []error
 	for _, id := range nodes {
-		parts, err := n.askPartsAt(ctx, m, id)
+		parts, err := n.askPartsAt(ctx, m, id, keep)
 		if err == nil && parts.Digest != d {
 			err = fmt.Errorf("it has another file by now")
 		}
@@ -118,7 +120,7 @@ func (n *Node) askParts(ctx context.Context, m catalog.ModelID, d blob.Digest, n
 	return parts, fmt.Errorf("fetch %s from other nodes: %w", m, errors.Join(errs...))
 }
 
-func (n *Node) askPartsAt(ctx context.Context, m catalog.ModelID, id catalog.NodeID) (parts modelParts, err error) {
+func (n *Node) askPartsAt(ctx context.Context, m catalog.ModelID, id catalog.NodeID, keep bool) (parts modelParts, err error) {
 	ctx, cancel := context.WithTimeout(ctx, partsTime)
 	defer cancel()
 	t := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return n.mesh.DialLane(ctx, id) }}
@@ -128,6 +130,9 @@ func (n *Node) askPartsAt(ctx context.Context, m catalog.ModelID, id catalog.Nod
 	}
 	q := req.URL.Query()
 	q.Set("name", m.String())
+	if keep {
+		q.Set("keep", "1")
+	}
 	req.URL.RawQuery = q.Encode()
 	resp, err := t.RoundTrip(req)
 	if err != nil {

@@ -19,7 +19,8 @@ import (
 // standard server and client know ranges, and package blob goes on where a download
 // was cut.
 //
-//	GET /model?name=NAME   what a model is made of, as modelParts
+//	GET /model?name=NAME   what a model is made of, as modelParts; with keep=1 the
+//	                       node also promises to keep it for a while
 //	GET /blobs/DIGEST      a file
 const lanesHost = "http://mesh"
 
@@ -112,6 +113,10 @@ func (s *laneServer) model(w http.ResponseWriter, r *http.Request) {
 	parts, err := s.n.partsOf(id)
 	if err != nil {
 		http.Error(w, "no such model", http.StatusNotFound)
+		return
+	}
+	if r.URL.Query().Has("keep") && !s.n.replicator.promise(id, &parts) {
+		http.Error(w, "it is not kept", http.StatusConflict)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")

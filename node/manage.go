@@ -62,7 +62,7 @@ func (n *Node) PullModel(ctx context.Context, m catalog.ModelID, source, digest 
 	}
 	if source == "" {
 		if d, nodes := n.holdersOf(m, want); len(nodes) > 0 {
-			return n.pullFromPeers(ctx, m, d, nodes, progress)
+			return n.pullFromPeers(ctx, m, d, nodes, 0, progress)
 		}
 	}
 	source = cmp.Or(source, m.String())

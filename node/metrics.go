@@ -16,7 +16,7 @@ import (
 // Prometheus; it implements api.Operator.
 func (n *Node) Metrics(w io.Writer) error {
 	r := prometheus.NewRegistry()
-	if err := errors.Join(r.Register(policyCollector{n}), r.Register(meshCollector{n})); err != nil {
+	if err := errors.Join(r.Register(policyCollector{n}), r.Register(meshCollector{n}), r.Register(replicateCollector{n.replicator})); err != nil {
 		return fmt.Errorf("gather metrics: %w", err)
 	}
 	families, err := r.Gather()
@@ -95,6 +95,27 @@ func (c policyCollector) Collect(ch chan<- prometheus.Metric) {
 		st := c.n.recorder.Stats()
 		counter(descRecords, st.Records)
 		counter(descLost, st.Lost)
+	}
+}
+
+// replicateCollector counts what replication has done here.
+type replicateCollector struct{ r *replicator }
+
+var descSteps = prometheus.NewDesc("omx_replication_steps_total", "Steps of the replication policy that this node has taken, by how they went.", []string{"step", "result"}, nil)
+
+// Describe implements prometheus.Collector.
+func (replicateCollector) Describe(ch chan<- *prometheus.Desc) { ch <- descSteps }
+
+// Collect implements prometheus.Collector.
+func (c replicateCollector) Collect(ch chan<- prometheus.Metric) {
+	c.r.mu.Lock()
+	defer c.r.mu.Unlock()
+	for t, v := range c.r.taken {
+		result := "failed"
+		if t.well {
+			result = "done"
+		}
+		ch <- prometheus.MustNewConstMetric(descSteps, prometheus.CounterValue, float64(v), abi.OpNames[t.op-1].Name, result)
 	}
 }
 

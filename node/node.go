@@ -52,24 +52,25 @@ type Node struct {
 	log *slog.Logger
 	id  catalog.NodeID
 
-	store    *catalog.Store
-	table    *catalog.Table
-	host     *wasm.Host
-	record   *decide.Record
-	recorder *journal.Writer // nil: decisions are not recorded
-	decider  *decide.Decider
-	engine   engine.Engine
-	local    *engine.Local // of engine, which runs models on this machine; nil if there is none
-	blobs    *blob.Store
-	lanes    *laneServer                // nil: the node has no files of models
-	fixed    map[catalog.ModelID]string // files of models that the node was started with
-	stored   atomic.Pointer[stored]
-	syncing  sync.Mutex // of stored
-	mesh     *mesh.Mesh
-	api      *api.Server
-	bus      *events.Bus
-	monitor  *monitor.Monitor
-	born     time.Time
+	store      *catalog.Store
+	table      *catalog.Table
+	host       *wasm.Host
+	record     *decide.Record
+	recorder   *journal.Writer // nil: decisions are not recorded
+	decider    *decide.Decider
+	engine     engine.Engine
+	local      *engine.Local // of engine, which runs models on this machine; nil if there is none
+	blobs      *blob.Store
+	lanes      *laneServer // nil: the node has no files of models
+	replicator *replicator
+	fixed      map[catalog.ModelID]string // files of models that the node was started with
+	stored     atomic.Pointer[stored]
+	syncing    sync.Mutex // of stored
+	mesh       *mesh.Mesh
+	api        *api.Server
+	bus        *events.Bus
+	monitor    *monitor.Monitor
+	born       time.Time
 
 	policies     *policy.Manager
 	keys         *keys.File
@@ -141,6 +142,9 @@ func (n *Node) open() (err error) {
 	if err := n.openEngine(); err != nil {
 		return err
 	}
+	if n.replicator, err = newReplicator(n); err != nil {
+		return err
+	}
 	if err := n.openKeys(); err != nil {
 		return err
 	}
@@ -205,6 +209,7 @@ func (n *Node) Start(ctx context.Context) error {
 		return nil
 	}
 	n.wg.Go(func() { n.pollFiles(run) })
+	n.wg.Go(func() { n.replicator.run(run) })
 	n.wg.Go(func() {
 		if err := n.monitor.Run(run); err != nil {
 			n.log.Warn("resource readings have stopped", "why", err)

@@ -101,8 +101,9 @@ func (n *Node) usePolicies(ctx context.Context) error {
 		return []byte(strings.Join(list, "\n") + "\n")
 	}
 	return n.policies.Start(ctx, map[abi.Kind]policy.Configured{
-		abi.Route: {Ref: n.cfg.RoutePolicy, Params: params(n.cfg.RouteParams)},
-		abi.Admit: {Ref: n.cfg.AdmitPolicy, Params: params(n.cfg.AdmitParams)},
+		abi.Route:     {Ref: n.cfg.RoutePolicy, Params: params(n.cfg.RouteParams)},
+		abi.Admit:     {Ref: n.cfg.AdmitPolicy, Params: params(n.cfg.AdmitParams)},
+		abi.Replicate: {Ref: n.cfg.ReplicatePolicy, Params: params(n.cfg.ReplicateParams)},
 	})
 }
 
@@ -127,6 +128,9 @@ func (n *Node) policyLog(policy string, level int, line string) {
 func (n *Node) Policies() []api.PolicyView {
 	var views []api.PolicyView
 	for _, st := range n.policies.Status() {
+		if st.Kind == abi.Replicate && st.Active.Digest == [32]byte{} {
+			st.Active.Name = "none" // there is no built-in rule
+		}
 		views = append(views, api.PolicyView{Kind: st.Kind.String(), Generation: st.Generation, Active: *policyStat(&st.Active),
 			LastGood: policyStat(st.LastGood), Shadow: policyStat(st.Shadow), SetAside: st.SetAside, Builtin: st.Builtin,
 			Agreed: st.Agreed, Differed: st.Differed})
@@ -160,7 +164,7 @@ func policyStat(l *decide.Loaded) *api.PolicyStat {
 func (n *Node) OrderPolicy(ctx context.Context, o api.PolicyOrder) error {
 	kind, ok := abi.ParseKind(o.Kind)
 	if !ok || !slices.Contains(policy.Kinds, kind) {
-		return fmt.Errorf("kind %q is not decided by a node: use route or admit", o.Kind)
+		return fmt.Errorf("kind %q is not decided by a node: use route, admit or replicate", o.Kind)
 	}
 	var m *policy.Module
 	switch {

@@ -97,7 +97,10 @@ func (n *Node) Info() catalog.NodeInfo {
 	}
 	info := catalog.NodeInfo{ID: n.id, Name: n.cfg.Name, Seq: uint64(now), Addrs: n.mesh.Addrs(), Zone: n.cfg.Zone,
 		Coord:      n.mesh.Coord(),
-		MemFreeMiB: mib(read.MemAvailable), MemTotalMiB: mib(read.MemTotal), DiskFreeMiB: mib(read.DiskFree), Draining: n.leaving(), At: now}
+		MemFreeMiB: mib(read.MemAvailable), MemTotalMiB: mib(read.MemTotal), Fetching: n.replicator.underway(), Draining: n.leaving(), At: now}
+	if n.replicator.takes() {
+		info.DiskFreeMiB = mib(read.DiskFree)
+	}
 	models := n.engine.Models()
 	n.states.changed(models, func(m *engine.Status) {
 		n.emit(events.ModelState, n.id, m.ID, uint64(m.State), uint64(m.Progress))

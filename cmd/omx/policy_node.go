@@ -79,7 +79,7 @@ func clip(s string, n int) string {
 // policyRef are the flags of commands that hand a policy to a node.
 type policyRef struct {
 	target
-	Kind  string   `arg:"" enum:"route,admit" help:"route or admit."`
+	Kind  string   `arg:"" enum:"route,admit,replicate" help:"route, admit or replicate."`
 	Param []string `help:"Parameter of the policy." placeholder:"KEY=VALUE"`
 }
 

@@ -71,6 +71,8 @@ func TestPolicyCommandsAtANode(t *testing.T) {
 	shows(must("activate", "route", file), "route active …", "mine.wasm", "route last good prefix-affinity")
 	shows(must("shadow", "route", "random"), "route shadow random", "the shadow agrees on 0 decisions")
 	shows(must("activate", "admit", "token-bucket", "--param", "rate=50", "--param", "burst=500"), "admit active token-bucket")
+	shows(must("status"), "replicate active none")
+	shows(must("activate", "replicate", "keep-n", "--param", "n=3"), "replicate active keep-n")
 	for _, c := range []struct {
 		args []string
 		want string
@@ -81,7 +83,8 @@ func TestPolicyCommandsAtANode(t *testing.T) {
 		{[]string{"activate", "route", "nothing"}, "no such file, and no built-in policy of that name"},
 		{[]string{"activate", "route", "gone.wasm"}, "no such file"},
 		{[]string{"promote", "admit"}, "there is no shadow"},
-		{[]string{"activate", "replicate", "keep-n"}, "must be one of"},
+		{[]string{"activate", "replicate", "random"}, `does not decide "replicate"`},
+		{[]string{"activate", "load", "keep-n"}, "must be one of"},
 	} {
 		if out, code := policy(c.args...); code == 0 || !strings.Contains(out, c.want) {
 			t.Errorf("omx policy %v: code %d, %s; want %q", c.args, code, out, c.want)
@@ -90,7 +93,7 @@ func TestPolicyCommandsAtANode(t *testing.T) {
 
 	stop()
 	n = start()
-	shows(must("status"), "route active …", "mine.wasm", "route shadow random", "route last good prefix-affinity", "admit active token-bucket")
+	shows(must("status"), "route active …", "mine.wasm", "route shadow random", "route last good prefix-affinity", "admit active token-bucket", "replicate active none")
 	shows(must("rollback", "route"), "route active prefix-affinity")
 	shows(must("promote", "route"), "route active random", "route last good prefix-affinity")
 	if out := must("shadow", "route"); strings.Contains(out, "shadow") {

@@ -47,6 +47,11 @@ type serveCmd struct {
 	AdmitPolicy       string        `help:"Admission policy, likewise." placeholder:"REF"`
 	RouteParam        []string      `help:"Parameter of the routing policy." placeholder:"KEY=VALUE"`
 	AdmitParam        []string      `help:"Parameter of the admission policy." placeholder:"KEY=VALUE"`
+	ReplicatePolicy   string        `help:"Replication policy, likewise: which node keeps which model. Without it nothing moves; all nodes should have the same." placeholder:"REF"`
+	ReplicateParam    []string      `help:"Parameter of the replication policy." placeholder:"KEY=VALUE"`
+	Replicas          []string      `help:"Copies of a model that replication keeps: MODEL=LEAST, MODEL=LEAST-MOST or MODEL=pin, which gives none up." placeholder:"MODEL=N"`
+	ReplicateRate     byteSize      `help:"Bytes a second that a copy on its way here may take, as 12MiB (default: as fast as it goes)." placeholder:"SIZE"`
+	ReplicateAfter    time.Duration `help:"How long a node that has gone may take to come back before its copies are made up for." default:"10m"`
 	PolicyTrust       string        `help:"File of public keys; policies must be signed by them." type:"path" placeholder:"FILE"`
 	PolicyLarge       bool          `help:"Allow policies of the size that Go makes: 8 MiB of code, 16 MiB of memory."`
 	Record            bool          `help:"Record every decision in the data folder, at most 128 MiB, for: omx policy replay."`
@@ -71,6 +76,7 @@ func (c *serveCmd) Run(e *env) error {
 		Name: c.Name, Data: c.Data, Listen: c.Listen, Keys: c.Keys, AllowedHosts: c.AllowHost, Mesh: c.Mesh, Peers: c.Peer, Announce: c.Announce, Relay: c.Relay, NoMDNS: !c.MDNS, Zone: c.Zone,
 		Models: c.Model, Demo: c.Demo, EngineDirs: places, Slots: c.Slots, QueueLimit: c.Queue,
 		ContextTokens: c.Context, Threads: c.Threads, Adapters: c.Adapter, Upstreams: c.upstreams(), Preload: c.Preload, KeepAlive: c.KeepAlive, KeepConversations: c.KeepConversations, Memory: int64(c.Memory), RoutePolicy: c.RoutePolicy, AdmitPolicy: c.AdmitPolicy, RouteParams: c.RouteParam, AdmitParams: c.AdmitParam,
+		ReplicatePolicy: c.ReplicatePolicy, ReplicateParams: c.ReplicateParam, Replicas: c.Replicas, ReplicateRate: int64(c.ReplicateRate), ReplicateAfter: c.ReplicateAfter,
 		PolicyTrust: c.PolicyTrust, PolicyLarge: c.PolicyLarge, AdmitClosed: c.AdmitClosed, Record: c.Record,
 		FirstToken: c.FirstToken, Hedge: c.Hedge, PeerTimeout: c.PeerTimeout, Version: version,
 		Log: slog.New(slog.NewTextHandler(e.stderr, &slog.HandlerOptions{Level: level})),

@@ -9,6 +9,8 @@ import (
 	"io"
 	"os"
 
+	"golang.org/x/time/rate"
+
 	"omx/node/files"
 )
 
@@ -22,6 +24,7 @@ type download struct {
 	state    state
 	resumed  bool // some bytes are of an earlier request
 	done     bool // the file is a blob, or gone
+	pace     *rate.Limiter
 }
 
 // state is what must be known to go on with a download after a crash.
@@ -44,6 +47,9 @@ func (s *Store) openDownload(ctx context.Context, src Source, o PullOptions) (*d
 		return nil, err
 	}
 	d := &download{sink: s.sink(f, o.Limit), src: src, progress: o.Progress}
+	if d.pace = rate.NewLimiter(rate.Inf, 0); o.Rate > 0 {
+		d.pace = rate.NewLimiter(rate.Limit(o.Rate), bufferSize)
+	}
 	if d.progress == nil {
 		d.progress = func(int64, int64) {}
 	}

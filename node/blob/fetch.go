@@ -55,6 +55,10 @@ func (d *download) fetch(parent context.Context, client *http.Client) (again boo
 	for {
 		n, err := resp.Body.Read(buf)
 		if n > 0 {
+			watch.Stop() // the rest of this is no time of the server's
+			if err := d.pace.WaitN(ctx, n); err != nil {
+				return false, why(ctx, err)
+			}
 			watch.Reset(d.s.stall)
 			if d.state.Total >= 0 && d.n+int64(n) > d.state.Total {
 				return true, errors.Join(fmt.Errorf("%w: more bytes came than it said", ErrMismatch), d.restart("", -1))

@@ -25,6 +25,7 @@ type PullOptions struct {
 	Client *http.Client // nil: one of its own, which minds the proxies of the environment
 	Limit  int64        // most bytes, 1 to MaxBlob; 0: MaxBlob
 	Check  Check        // may refuse the file; nil: anything is stored
+	Rate   int64        // bytes a second, at least a megabyte at a time; 0: as fast as it goes
 	// Progress is told how many bytes of how many are here, by the goroutine of Pull,
 	// about once a megabyte; total is -1 while it is not known. Done falls if the
 	// file changes on its server.

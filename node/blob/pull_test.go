@@ -245,6 +245,19 @@ func TestPull(t *testing.T) {
 
 // A second store goes on where the first was stopped, trusts nothing that was not
 // yet on the disk proper, and downloads nothing that is there.
+func TestPullAtARate(t *testing.T) {
+	r := serve(t, good(noise(1, 4<<20), ""))
+	s := open(t, t.TempDir())
+	began := time.Now()
+	if _, err := s.Pull(t.Context(), Source{URL: r.URL}, PullOptions{Rate: 20 << 20}); err != nil {
+		t.Fatal(err)
+	}
+	// The first megabyte comes at once.
+	if took := time.Since(began); took < 3*time.Second/20 {
+		t.Errorf("4 MiB at 20 a second came within %v", took)
+	}
+}
+
 func TestPullGoesOn(t *testing.T) {
 	file := noise(1, 3<<20)
 	srv := serve(t, stalled(good(file, `"1"`), 2<<20), good(file, `"1"`))

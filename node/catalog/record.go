@@ -13,6 +13,7 @@ type Micros int64
 const (
 	MaxPlacements = 256 // models per node: more than any edge machine holds
 	MaxAddrs      = 16  // addresses per node
+	MaxFetching   = 8   // models on their way to a node
 	MaxName       = 64  // bytes of a node's display name
 )
 
@@ -83,7 +84,8 @@ type NodeInfo struct {
 	Coord       Coord       `json:"coord"`
 	MemFreeMiB  uint32      `json:"mem_free_mib"`
 	MemTotalMiB uint32      `json:"mem_total_mib,omitempty"`
-	DiskFreeMiB uint32      `json:"disk_free_mib,omitempty"` // where it keeps models
+	DiskFreeMiB uint32      `json:"disk_free_mib,omitempty"` // for models that replication sends it; 0: it takes none
+	Fetching    []ModelID   `json:"fetching,omitempty"`      // models of which it gets a copy now
 	Draining    bool        `json:"draining,omitempty"`
 	At          Micros      `json:"at"` // when received, by the receiver's clock
 	Placements  []Placement `json:"placements,omitempty"`
@@ -100,6 +102,8 @@ func (n *NodeInfo) Validate() error {
 		return errors.New("node record: too many addresses")
 	case len(n.Placements) > MaxPlacements:
 		return errors.New("node record: too many models")
+	case len(n.Fetching) > MaxFetching:
+		return errors.New("node record: too many models on their way")
 	}
 	seen := make(map[ModelID]bool, len(n.Placements))
 	for i := range n.Placements {

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"omx/node/catalog"
 	"omx/policies/abi"
 )
 
@@ -37,6 +38,7 @@ type Decider struct {
 	admit     slot
 	route     slot
 	replicate slot
+	held      map[copyID]catalog.Micros // since when copies are there; under replicate.mu
 	seq       atomic.Uint64
 	listening atomic.Bool // a policy may want events
 	admission admission

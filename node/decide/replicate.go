@@ -38,10 +38,11 @@ const assumedLink = 100_000 // kbit/s
 // model. It is asked every few seconds and may allocate. Without a policy
 // nothing moves.
 func (d *Decider) Replicate(now catalog.Micros, s *catalog.Snapshot, wishes map[catalog.ModelID]Wish, seed uint64) Plan {
-	e := newEstate(s, wishes, now)
 	t := &d.replicate
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	e := newEstate(s, wishes, now)
+	d.held = e.since(d.held, now)
 	t.shape.Rows, t.shape.Models, t.shape.Copies = len(e.rows), len(e.models), len(e.copies)
 	p := Plan{By: Source{Policy: Builtin, Status: abi.NotReady}}
 	if t.active == nil {
@@ -74,6 +75,31 @@ type estate struct {
 	ids    []catalog.ModelID
 	models []abi.Model
 	copies []abi.Copy
+}
+
+// copyID is a copy of a model.
+type copyID struct {
+	model catalog.ModelID
+	node  catalog.NodeID
+}
+
+// since notes since when each copy has been seen without a break, and returns that for
+// the next time; those that are seen first count from now.
+func (e *estate) since(before map[copyID]catalog.Micros, now catalog.Micros) map[copyID]catalog.Micros {
+	held := make(map[copyID]catalog.Micros, len(e.copies))
+	for i := range e.copies {
+		c := &e.copies[i]
+		if c.State == uint32(abi.StatePartial) {
+			continue
+		}
+		id := copyID{e.ids[c.Model], e.nodes[c.Node].ID}
+		at, known := before[id]
+		if !known {
+			at = now
+		}
+		held[id], c.HeldAt = at, catalog.Stamp(at)
+	}
+	return held
 }
 
 func newEstate(s *catalog.Snapshot, wishes map[catalog.ModelID]Wish, now catalog.Micros) *estate {
@@ -115,6 +141,12 @@ func newEstate(s *catalog.Snapshot, wishes map[catalog.ModelID]Wish, now catalog
 				c.Flags |= abi.CopyHeld
 			}
 			e.copies = append(e.copies, c)
+		}
+		for row, n := range e.nodes {
+			if slices.Contains(n.Fetching, id) && len(e.copies) < abi.MaxCopies {
+				m.Moving++
+				e.copies = append(e.copies, abi.Copy{Model: uint16(i), Node: uint16(row), State: uint32(abi.StatePartial)})
+			}
 		}
 		m.Zones = uint32(len(zones))
 		m.Refetch = uint32(min(m.Bytes*8/1000/assumedLink, uint64(abi.None)-1))
@@ -178,7 +210,7 @@ func (p *Plan) choose(view []byte, e *estate, a abi.Answer) abi.Status {
 	}
 	held := make(map[[2]uint16]bool, len(e.copies))
 	for _, c := range e.copies {
-		held[[2]uint16{c.Model, c.Node}] = true
+		held[[2]uint16{c.Model, c.Node}] = c.State != uint32(abi.StatePartial)
 	}
 	for i := range n {
 		s := v.Step(i)

@@ -45,6 +45,37 @@ func TestReplicate(t *testing.T) {
 	}
 }
 
+// A copy that is on its way counts, and one that has just come stays for a while.
+func TestReplicateOverTime(t *testing.T) {
+	d := newDecider(t, nil)
+	if err := d.Use(t.Context(), abi.Replicate, decide.Policy{Name: "keep-n", Code: builtin(t, "keep-n").Code, Params: []byte("n=2\n")}); err != nil {
+		t.Fatal(err)
+	}
+	coming := fleet(t, 6, func(i int, info *catalog.NodeInfo) {
+		info.Zone, info.DiskFreeMiB = uint32(i%3), 100_000
+		if info.Placements[0].Bytes = 1 << 30; i > 0 {
+			info.Placements = nil
+		}
+		if i == 4 {
+			info.Fetching = []catalog.ModelID{modelID(t, "m")}
+		}
+	}).Snapshot()
+	if p := d.Replicate(now, coming, nil, 1); len(p.Steps) != 0 || p.By.Status != abi.OK {
+		t.Errorf("one of two copies is coming: %+v", p)
+	}
+	many := spread(t, 6, 4).Snapshot()
+	const minute = catalog.Micros(60e6)
+	for _, c := range []struct {
+		after catalog.Micros
+		steps int
+	}{{0, 0}, {9 * minute, 0}, {10 * minute, 1}} {
+		p := d.Replicate(now+c.after, many, nil, 1)
+		if len(p.Steps) != c.steps || p.By.Status != abi.OK {
+			t.Errorf("four copies of two for %d s: %+v", c.after/1e6, p)
+		}
+	}
+}
+
 // Whatever a policy says, the last copy of a model stays, and so does one that
 // the operator wants kept.
 func TestReplicateKeepsTheLastCopy(t *testing.T) {

@@ -257,7 +257,7 @@ func (m *Mesh) SetRecord(info catalog.NodeInfo) error {
 		return errors.New("set record: it is of another node")
 	}
 	if info.Placements = slices.Clone(info.Placements); m.Role() != member.Serve {
-		info.Placements = nil
+		info.Placements, info.Fetching, info.DiskFreeMiB = nil, nil, 0
 	}
 	if err := checkRecordSize(&info); err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,7 +16,7 @@ import (
 // t texts with such a length in front:
 //
 //	seq 8 | flags 1 | x 4 | y 4 | height 4 | error 4 | zone n | memory free n | total n | disk free n |
-//	name t | addrs n, t each | (length n, placement)* | 0
+//	name t | addrs n, t each | fetching n, t each | (length n, placement)* | 0
 //	placement: model t | digest 0 or 32 in length n | bytes n | state 1 |
 //	           queued n | running n | slots n | pending n | age n |
 //	           prefill n | decode n | batch n | age n | context n | prefixes n, 4 each
@@ -61,6 +62,10 @@ func encodeRecord(b []byte, info *catalog.NodeInfo, coord Coordinate, now time.T
 			a = bare + ownSuffix
 		}
 		b = appendText(b, a)
+	}
+	b = binary.AppendUvarint(b, uint64(len(info.Fetching)))
+	for _, m := range info.Fetching {
+		b = appendText(b, m.String())
 	}
 	var room [512]byte
 	add := func(p *catalog.Placement) {
@@ -156,6 +161,14 @@ func decodeRecord(b []byte, from catalog.NodeID, now time.Time) (catalog.NodeInf
 		}
 		info.Addrs = append(info.Addrs, a)
 	}
+	for range u.number(catalog.MaxFetching) {
+		m, err := catalog.ParseModelID(u.text(maxModelText))
+		if err != nil {
+			u.bad = true
+			break
+		}
+		info.Fetching = append(info.Fetching, m)
+	}
 	for n := u.number(MaxFrame); n > 0; n = u.number(MaxFrame) {
 		p, ok := decodePlacement(u.bytes(int(n)), now)
 		if !ok || len(info.Placements) >= catalog.MaxPlacements {
@@ -203,7 +216,7 @@ func decodePlacement(b []byte, now time.Time) (p catalog.Placement, ok bool) {
 // sameFacts reports that b need not be told to somebody who knows a before the
 // next heartbeat.
 func sameFacts(a, b *catalog.NodeInfo) bool {
-	if a.Name != b.Name || a.Zone != b.Zone || a.Draining != b.Draining || len(a.Placements) != len(b.Placements) {
+	if a.Name != b.Name || a.Zone != b.Zone || a.Draining != b.Draining || len(a.Placements) != len(b.Placements) || !slices.Equal(a.Fetching, b.Fetching) {
 		return false
 	}
 	for i := range a.Placements {

@@ -52,6 +52,7 @@ func TestRecordIsWhole(t *testing.T) {
 	in := typical(t, 16)
 	in.At, in.Draining, in.Zone = micros(now), true, 7
 	in.Placements[1].State = catalog.OnDisk
+	in.Fetching = []catalog.ModelID{nodetest.Model(t, "coming:1b")}
 	in.Addrs = append(in.Addrs, "/ip4/192.0.2.1/udp/1/quic-v1") // without an identity
 	got, _, err := decodeRecord(encodeRecord(nil, &in, Coordinate{Coord: in.Coord}, now, whole), in.ID, now)
 	if err != nil || !reflect.DeepEqual(got, in) {

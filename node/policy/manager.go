@@ -28,9 +28,10 @@ type Config struct {
 }
 
 // Kinds are those that a node asks policies about.
-var Kinds = []abi.Kind{abi.Admit, abi.Route}
+var Kinds = []abi.Kind{abi.Admit, abi.Route, abi.Replicate}
 
-// defaults decide where nothing else is said.
+// defaults decide where nothing else is said. Nothing moves where nobody says so: for
+// replication there is none, and what decided before a restart does not any more.
 var defaults = map[abi.Kind]string{abi.Admit: policies.DefaultAdmit, abi.Route: policies.DefaultRoute}
 
 // Manager keeps a decider's policies. Safe for concurrent use.
@@ -84,6 +85,10 @@ func (m *Manager) Start(ctx context.Context, configured map[abi.Kind]Configured)
 
 func (m *Manager) start(ctx context.Context, k abi.Kind, c Configured) error {
 	ks := m.state.kind(k)
+	if _, has := defaults[k]; !has && c.Ref == "" {
+		*ks = kindState{}
+		return nil
+	}
 	want, err := m.configured(k, ks, c)
 	if err != nil {
 		return err
@@ -181,7 +186,10 @@ func (m *Manager) fallback(ctx context.Context, k abi.Kind, last *kept) *Module 
 	if last != nil && m.decider.Active(k).Active.Digest != [32]byte{} {
 		return nil
 	}
-	code, _ := policies.Builtin(defaults[k])
+	code, ok := policies.Builtin(defaults[k])
+	if !ok {
+		return nil
+	}
 	return &Module{Name: defaults[k], Code: code, builtin: true}
 }
 
