@@ -37,7 +37,7 @@ type replicator struct {
 	born     time.Time
 	busy     bool                          // a step that takes long is under way
 	fetching catalog.ModelID               // zero: none
-	failed   map[catalog.ModelID]grievance // fetches
+	failed   map[catalog.ModelID]grievance // by steps
 	promised map[catalog.ModelID]time.Time // until when another counts on the copy here
 	giving   map[catalog.ModelID]struct{}  // copies that this node gives up just now
 	taken    map[took]uint64
@@ -122,13 +122,15 @@ func (r *replicator) seed(now time.Time) uint64 {
 
 // noteDown remembers since when nodes have been down.
 func (r *replicator) noteDown(snap *catalog.Snapshot, now time.Time) {
+	down := map[catalog.NodeID]time.Time{}
 	for _, n := range snap.Nodes {
-		if n.Up {
-			delete(r.down, n.ID)
-		} else if _, known := r.down[n.ID]; !known {
-			r.down[n.ID] = now
+		if since, known := r.down[n.ID]; known && !n.Up {
+			down[n.ID] = since
+		} else if !n.Up {
+			down[n.ID] = now
 		}
 	}
+	r.down = down
 }
 
 // begin decides whether a step is taken now.

@@ -9,7 +9,7 @@ import (
 	"omx/bench/measure"
 )
 
-// Options of a run. The zero value is the full run: about 20 s.
+// Options of a run. The zero value is the full run: about 30 s.
 type Options struct {
 	Short bool // about a second: for tests of the suite itself
 }
@@ -41,7 +41,7 @@ const (
 
 // Run measures requests, tokens, the hop and sockets, one after the other.
 func Run(ctx context.Context, opt Options, progress io.Writer) (*Result, error) {
-	cfg, each, requests := measure.Config{Duration: 300 * time.Millisecond, Repeats: 5}, 2*time.Second, 1000
+	cfg, each, requests := measure.Config{Duration: 150 * time.Millisecond, Repeats: 12}, 2*time.Second, 1000
 	if opt.Short {
 		cfg, each, requests = measure.Config{Duration: 10 * time.Millisecond, Repeats: 1}, 50*time.Millisecond, 50
 	}

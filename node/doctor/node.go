@@ -13,6 +13,7 @@ import (
 	"omx/node/api"
 	"omx/node/catalog"
 	"omx/node/engine"
+	"omx/policies/abi"
 )
 
 // running is what a node says of itself and of others.
@@ -201,6 +202,8 @@ func decisions(_ context.Context, p *patient) (all []Finding) {
 		switch {
 		case v.SetAside != "":
 			all = append(all, problem(next, facts, "%s: %s failed too often and was set aside; %s decides", v.Kind, v.SetAside, v.Active.Name))
+		case v.Active.Digest == "" && v.Kind == abi.Replicate.String():
+			all = append(all, ok(facts, "%s by none: models stay where they are", v.Kind))
 		case v.Active.Digest == "":
 			all = append(all, problem(next, facts, "%s: no policy decides, but the built-in rule", v.Kind))
 		case v.Builtin > 0 || v.Active.Faults > 0:

@@ -101,12 +101,13 @@ func TestDecisions(t *testing.T) {
 		{Kind: "route", Active: api.PolicyStat{Name: "near", Digest: "ab", Decisions: 9, Faults: 2}, Builtin: 2},
 		{Kind: "admit", Active: api.PolicyStat{Name: "free-slot", Digest: "ab"}, SetAside: "mine.wasm"},
 		{Kind: "admit", Active: api.PolicyStat{Name: "builtin"}},
+		{Kind: "replicate", Active: api.PolicyStat{Name: "none"}},
 	} {
 		p.node.policies = append(p.node.policies, v)
 	}
 	next := " >> omx policy status --api " + nobody
 	expect(t, decisions(t.Context(), p), "ok: route by near, 9 so far", "advice: route: near failed 2 of 9; the built-in rule took 2"+next,
-		"problem: admit: mine.wasm failed too often and was set aside; free-slot decides"+next, "problem: admit: no policy decides"+next)
+		"problem: admit: mine.wasm failed too often and was set aside; free-slot decides"+next, "problem: admit: no policy decides"+next, "ok: replicate by none")
 }
 
 func TestPeers(t *testing.T) {
