@@ -43,7 +43,7 @@ const (
 func Run(ctx context.Context, opt Options, progress io.Writer) (*Result, error) {
 	cfg, each, requests := measure.Config{Duration: 150 * time.Millisecond, Repeats: 12}, 2*time.Second, 1000
 	if opt.Short {
-		cfg, each, requests = measure.Config{Duration: 10 * time.Millisecond, Repeats: 1}, 50*time.Millisecond, 50
+		cfg, each, requests = measure.Config{Duration: 10 * time.Millisecond, Repeats: 1}, 200*time.Millisecond, 50
 	}
 	r := &Result{Machine: measure.Here()}
 	var err error
