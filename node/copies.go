@@ -29,7 +29,7 @@ func (r *replicator) fetch(ctx context.Context, s *decide.Step) error {
 		nodes = []catalog.NodeID{s.Source}
 	}
 	if len(nodes) == 0 {
-		return fmt.Errorf("nobody has it any more")
+		return errors.New("nobody has it any more")
 	}
 	if err := n.storable(s.Model); err != nil {
 		return err
@@ -82,7 +82,8 @@ func (r *replicator) giveUp(ctx context.Context, m catalog.ModelID) error {
 		}
 		return r.n.DeleteModel(ctx, m)
 	}
-	return fmt.Errorf("%w: %d more nodes would have to keep theirs: %w", errKept, need, errors.Join(append(errs, ctx.Err())...))
+	err = fmt.Errorf("%w: %d more nodes would have to keep theirs", errKept, need)
+	return errors.Join(append([]error{err, ctx.Err()}, errs...)...)
 }
 
 func (r *replicator) startGiving(m catalog.ModelID) bool {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"hash/fnv"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -101,7 +100,8 @@ func (r *replicator) run(ctx context.Context) {
 func (r *replicator) look(ctx context.Context, now time.Time, steps *sync.WaitGroup) {
 	snap := r.n.table.Snapshot()
 	r.noteDown(snap, now)
-	plan := r.n.decider.Replicate(r.n.now(), snap, r.wishes, r.seed(now))
+	seed := uint64(now.Unix() / 60) // the same at all nodes, so that they begin with the same model
+	plan := r.n.decider.Replicate(r.n.now(), snap, r.wishes, seed)
 	own := slices.DeleteFunc(plan.Steps, func(s decide.Step) bool { return s.Node != r.n.id })
 	slices.SortStableFunc(own, func(a, b decide.Step) int { return cmp.Compare(b.Priority, a.Priority) })
 	for _, s := range own {
@@ -111,13 +111,6 @@ func (r *replicator) look(ctx context.Context, now time.Time, steps *sync.WaitGr
 		steps.Go(func() { r.end(&s, r.take(ctx, &s)) })
 		return
 	}
-}
-
-// seed is the same at all nodes for a while, so that they begin with the same model.
-func (r *replicator) seed(now time.Time) uint64 {
-	h := fnv.New64a()
-	_, _ = h.Write(now.Truncate(time.Minute).UTC().AppendFormat(nil, time.RFC3339))
-	return h.Sum64()
 }
 
 // noteDown remembers since when nodes have been down.

@@ -279,7 +279,7 @@ func (o *overlay) news(s *session, p *listed, seq uint64, now time.Time) (reason
 			o.want(p)
 		}
 		return "", false
-	case !s.side.checks.take(1, maxChecks, now):
+	case !s.side.checks.AllowN(now, 1):
 		return recordFlood, false
 	}
 	return "", true

@@ -257,7 +257,7 @@ func (m *Mesh) SetRecord(info catalog.NodeInfo) error {
 		return errors.New("set record: it is of another node")
 	}
 	if info.Placements = slices.Clone(info.Placements); m.Role() != member.Serve {
-		info.Placements, info.Fetching, info.DiskFreeMiB = nil, nil, 0
+		info.Placements = nil
 	}
 	if err := checkRecordSize(&info); err != nil {
 		return err

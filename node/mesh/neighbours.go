@@ -4,6 +4,8 @@ import (
 	"errors"
 	"slices"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 // Which members a node keeps a session with, where it cannot with all. Any will do as
@@ -273,7 +275,7 @@ func (o *overlay) rekeep(s *session) {
 	x.kept = keep
 	o.mark(p)
 	if keep {
-		x.since = time.Now()
+		x.since, x.checks, x.passes = time.Now(), rate.NewLimiter(maxChecks, maxChecks/2), rate.NewLimiter(recordRate, recordRate/2)
 		p.far.session = s
 		o.kept[s] = struct{}{}
 		o.spread(p, wordHeard)

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"omx/node/mesh/member"
 )
 
@@ -56,7 +58,7 @@ type neighbour struct {
 	hears   map[uint64]word      // what it says, by handle
 	carries map[*listed]struct{} // members it is asked to tell of
 	wishes  []wish               // to be sent to it
-	checks  bucket
+	checks  *rate.Limiter
 
 	asks   bool                // it wants to know whom this node hears
 	words  map[uint64]word     // to be told
@@ -64,7 +66,7 @@ type neighbour struct {
 	signs  bool                // it wants this node's own
 	waits  bool                // for one after signed
 	signed uint64              // newest one that it has
-	passes bucket
+	passes *rate.Limiter
 }
 
 // far is what the overlay knows of a member; under overlay.mu.
@@ -336,20 +338,4 @@ func (s *session) hurry() {
 	case s.tell <- struct{}{}:
 	default:
 	}
-}
-
-// bucket bounds a rate: so much a second, half of it at once.
-type bucket struct {
-	used float64
-	at   time.Time
-}
-
-func (k *bucket) take(n, rate int, now time.Time) bool {
-	k.used = max(k.used-now.Sub(k.at).Seconds()*float64(rate), 0)
-	k.at = now
-	if k.used+float64(n) > float64(rate)/2 && k.used > 0 {
-		return false
-	}
-	k.used += float64(n)
-	return true
 }

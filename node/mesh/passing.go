@@ -144,7 +144,7 @@ func (x *side) appendPassed(b []byte, beat bool, now time.Time) []byte {
 		if r == nil || p.far.session == nil || r.seq <= w.seq || now.Sub(w.at) < passEvery || !beat && !r.news && !w.at.IsZero() {
 			continue
 		}
-		if !x.passes.take(len(r.raw), recordRate, now) {
+		if !x.passes.AllowN(now, len(r.raw)) {
 			break
 		}
 		w.seq, w.at = r.seq, now

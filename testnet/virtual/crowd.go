@@ -1,6 +1,7 @@
 package virtual
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"errors"
@@ -62,10 +63,8 @@ type Body struct {
 // NewCrowd starts the nodes and returns when the last ones have joined and started; what
 // they see of one another is not awaited.
 func NewCrowd(ctx context.Context, spec CrowdSpec) (*Crowd, error) {
-	def(&spec.Nodes, 3)
-	def(&spec.Conns, 100)
-	def(&spec.RTT, 50*time.Millisecond)
-	def(&spec.Batch, 16)
+	spec.Nodes, spec.Conns = cmp.Or(spec.Nodes, 3), cmp.Or(spec.Conns, 100)
+	spec.RTT, spec.Batch = cmp.Or(spec.RTT, 50*time.Millisecond), cmp.Or(spec.Batch, 16)
 	if spec.Record == nil {
 		spec.Record = twoModels
 	}
@@ -79,13 +78,6 @@ func NewCrowd(ctx context.Context, spec CrowdSpec) (*Crowd, error) {
 		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil
-}
-
-func def[T comparable](v *T, value T) {
-	var zero T
-	if *v == zero {
-		*v = value
-	}
 }
 
 func (c *Crowd) start(ctx context.Context) error {

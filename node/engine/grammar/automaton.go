@@ -23,6 +23,17 @@ type edge struct {
 	to int
 }
 
+// spent tells whether an automaton that is being made takes too much.
+func spent(states, budget int) error {
+	switch {
+	case states > maxStates:
+		return errStates
+	case budget < 0:
+		return errSteps
+	}
+	return nil
+}
+
 var (
 	errStates = fmt.Errorf("it needs more than %d states; begin it with ^ if you can, and count less", maxStates)
 	errSteps  = errors.New("the patterns and steps of this schema are too much work; make them simpler")
@@ -203,11 +214,8 @@ func (s *subsets) expand(at int) error {
 		if n := s.state(next, 0); n >= 0 {
 			to[n] = append(to[n], chars...)
 		}
-		if len(s.out) > maxStates {
-			return errStates
-		}
-		if *s.budget < 0 {
-			return errSteps
+		if err := spent(len(s.out), *s.budget); err != nil {
+			return err
 		}
 	}
 	for _, n := range slices.Sorted(maps.Keys(to)) {
@@ -285,11 +293,8 @@ func (a automaton) and(b automaton, budget *int) (automaton, error) {
 			}
 		}
 		out = append(out, s)
-		if len(pairs) > maxStates {
-			return nil, errStates
-		}
-		if *budget < 0 {
-			return nil, errSteps
+		if err := spent(len(pairs), *budget); err != nil {
+			return nil, err
 		}
 	}
 	return out.trim()

@@ -111,11 +111,8 @@ func (a automaton) multiples(m uint64, places int, budget *int) (automaton, erro
 			}
 		}
 		out = append(out, s)
-		if len(pairs) > maxStates {
-			return nil, errStates
-		}
-		if *budget < 0 {
-			return nil, errSteps
+		if err := spent(len(pairs), *budget); err != nil {
+			return nil, err
 		}
 	}
 	return out.trim()
