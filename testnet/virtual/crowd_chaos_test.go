@@ -99,8 +99,12 @@ func (x *chaos) ghosts() string {
 	return ""
 }
 
-// Whatever befalls a large mesh, nobody is up long after its end, and all see all soon
-// after the last fault.
+// chaosSettles is within what time all see all after chaos. It is mostly settleIn, but in
+// one run of a hundred two nodes without a neighbour in common wait out the pause before
+// another dial, which has grown with each of the faults before.
+const chaosSettles = 30 * time.Second
+
+// Whatever befalls a large mesh, nobody is up long after its end, and all see all again.
 func TestCrowdChaos(t *testing.T) {
 	seeds := crowdSeeds
 	if soak {
@@ -134,7 +138,7 @@ func TestCrowdChaos(t *testing.T) {
 				c.Net.Heal()
 				x.restart(t, 0)
 				x.note("the last fault")
-				t.Logf("%v after the last fault all see all", settle(t, c, settleIn))
+				t.Logf("%v after the last fault all see all", settle(t, c, chaosSettles))
 			})
 		})
 	}
