@@ -100,8 +100,8 @@ func (x *chaos) ghosts() string {
 }
 
 // chaosSettles is within what time all see all after chaos. It is mostly settleIn, but in
-// one run of a hundred two nodes without a neighbour in common wait out the pause before
-// another dial, which has grown with each of the faults before.
+// one run of a hundred two nodes go on not to see each other for longer, up to 17 s; why is
+// not known.
 const chaosSettles = 30 * time.Second
 
 // Whatever befalls a large mesh, nobody is up long after its end, and all see all again.
