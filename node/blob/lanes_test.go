@@ -11,8 +11,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
+
+	"omx/node/nodetest"
 )
 
 // laneNet is a server of one file, reached over pipes.
@@ -114,7 +115,7 @@ func TestLanesFetchAFileInOrder(t *testing.T) {
 		code      int
 	}{{"whole", "", 0, 200}, {"rest", "bytes=7654321-", 7654321, 206}, {"last byte", "bytes=10498104-", 10498104, 206}} {
 		t.Run(c.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			nodetest.Bubble(t, func(t *testing.T) {
 				a, b := serveLanes(t, holder(file, `"x"`, time.Millisecond)), serveLanes(t, holder(file, `"x"`, time.Millisecond))
 				resp, got, err := fetchBy(t, &Lanes{Dial: dials(a, b)}, c.rng)
 				if err != nil || resp.StatusCode != c.code || resp.ContentLength != int64(len(file)-c.from) || !bytes.Equal(got, file[c.from:]) {
@@ -129,7 +130,7 @@ func TestLanesFetchAFileInOrder(t *testing.T) {
 // share one line are not.
 func TestLanesWidenWhileItHelps(t *testing.T) {
 	file := someFile(24 * pieceSize)
-	synctest.Test(t, func(t *testing.T) {
+	nodetest.Bubble(t, func(t *testing.T) {
 		each := serveLanes(t, holder(file, `"x"`, 80*time.Millisecond)) // 1.25 MB/s on each connection
 		began := time.Now()
 		if _, got, err := fetchBy(t, &Lanes{Dial: dials(each)}, ""); err != nil || !bytes.Equal(got, file) {
@@ -140,7 +141,7 @@ func TestLanesWidenWhileItHelps(t *testing.T) {
 			t.Errorf("%v over %d lanes; %v over one", took, each.opened.Load(), alone)
 		}
 	})
-	synctest.Test(t, func(t *testing.T) {
+	nodetest.Bubble(t, func(t *testing.T) {
 		line := make(chan struct{}, 1) // a mutex would stop the bubble's time
 		shared := serveLanes(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			line <- struct{}{}
@@ -170,7 +171,7 @@ func TestLanesGoOnWithoutAServer(t *testing.T) {
 		"absent": http.NotFoundHandler(),
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			nodetest.Bubble(t, func(t *testing.T) {
 				a, b := serveLanes(t, good()), serveLanes(t, bad)
 				if _, got, err := fetchBy(t, &Lanes{Dial: dials(a, b)}, ""); err != nil || !bytes.Equal(got, file) {
 					t.Errorf("%d bytes: %v", len(got), err)
@@ -178,7 +179,7 @@ func TestLanesGoOnWithoutAServer(t *testing.T) {
 			})
 		})
 	}
-	synctest.Test(t, func(t *testing.T) {
+	nodetest.Bubble(t, func(t *testing.T) {
 		gone := &Lanes{Dial: []func(context.Context) (net.Conn, error){func(context.Context) (net.Conn, error) { return nil, errors.New("not there") }}}
 		if _, _, err := fetchBy(t, gone, ""); err == nil {
 			t.Error("no server, and no error")
@@ -213,7 +214,7 @@ func (w *breaking) Write(b []byte) (int, error) {
 
 func TestLanesEndWithTheirRequest(t *testing.T) {
 	file := someFile(20 * pieceSize)
-	synctest.Test(t, func(t *testing.T) {
+	nodetest.Bubble(t, func(t *testing.T) {
 		n := serveLanes(t, holder(file, `"x"`, 10*time.Millisecond))
 		ctx, cancel := context.WithCancel(t.Context())
 		req, _ := http.NewRequestWithContext(ctx, http.MethodGet, "http://mesh/file", nil)
@@ -248,7 +249,7 @@ func TestPullThroughLanes(t *testing.T) {
 		}
 		holder(file, `"x"`, 0).ServeHTTP(w, r)
 	})
-	synctest.Test(t, func(t *testing.T) {
+	nodetest.Bubble(t, func(t *testing.T) {
 		n := serveLanes(t, flaky)
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()

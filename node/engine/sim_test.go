@@ -4,13 +4,14 @@ import (
 	"encoding/json"
 	"reflect"
 	"testing"
-	"testing/synctest"
 	"time"
+
+	"omx/node/nodetest"
 )
 
 // In virtual time a simulated engine keeps its pace to the nanosecond.
 func TestSimPace(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	nodetest.Bubble(t, func(t *testing.T) {
 		s, err := NewSim(SimConfig{Models: []Status{{ID: model(t, "m")}}, Slots: 1, Prefill: time.Millisecond, Decode: 10 * time.Millisecond, Output: 20})
 		if err != nil {
 			t.Fatal(err)

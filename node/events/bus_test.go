@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"omx/node/nodetest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -149,7 +151,7 @@ func TestFullQueueDropsOldest(t *testing.T) {
 }
 
 func TestFullQueueBlocks(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	nodetest.Bubble(t, func(t *testing.T) {
 		b := New()
 		g := newGate()
 		s := subscribe(t, b, Options{Queue: 2, Block: true}, g.handle)
@@ -215,7 +217,7 @@ func TestKinds(t *testing.T) {
 }
 
 func TestStamp(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	nodetest.Bubble(t, func(t *testing.T) {
 		b := New()
 		var at []int64
 		subscribe(t, b, Options{}, func(ev Event) { at = append(at, ev.At) })

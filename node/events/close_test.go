@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"omx/node/nodetest"
 )
 
 func TestCloseDelivers(t *testing.T) {
@@ -36,7 +38,7 @@ func TestCloseDelivers(t *testing.T) {
 }
 
 func TestCloseIsBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	nodetest.Bubble(t, func(t *testing.T) {
 		b := New()
 		g := newGate()
 		s := subscribe(t, b, Options{Name: "stuck"}, g.handle)
@@ -62,7 +64,7 @@ func TestCloseIsBounded(t *testing.T) {
 
 // Close sends home the emitters that wait for room, and counts what they had.
 func TestCloseFreesEmitters(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	nodetest.Bubble(t, func(t *testing.T) {
 		b := New()
 		g := newGate()
 		s := subscribe(t, b, Options{Queue: 1, Block: true}, g.handle)

@@ -10,12 +10,13 @@ import (
 	"time"
 
 	"omx/node/mesh/member"
+	"omx/node/nodetest"
 )
 
 // Twenty nodes, each joined by a token of its own, find one another.
 func TestTwentyJoinAndSeeAll(t *testing.T) {
 	n := 20
-	if raceEnabled { // ten times slower: the detector would be measured
+	if nodetest.Race { // ten times slower: the detector would be measured
 		n = 8
 	}
 	first := founder(t)

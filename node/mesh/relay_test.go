@@ -7,10 +7,10 @@ import (
 	"net"
 	"path/filepath"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"omx/node/mesh/member"
+	"omx/node/nodetest"
 	"omx/testnet/virtual/vnet"
 )
 
@@ -104,7 +104,7 @@ func answered(t *testing.T, from, to *testPeer, text string) error {
 // Two behind routers that keep their ports find one another through a relay, and get
 // past it.
 func TestThroughARelayAndPastIt(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	nodetest.Bubble(t, func(t *testing.T) {
 		nw, p := behindRouters(t, 1, vnet.Open, vnet.Cone, vnet.Cone)
 		a, b := p[1], p[2]
 		first := soon(t, "connected", 10*time.Second, func() bool { return path(a, b) != "" })
@@ -135,7 +135,7 @@ func TestThroughARelayAndPastIt(t *testing.T) {
 // What has begun on the relayed connection ends there, while another already takes its
 // place: nothing of an answer is lost.
 func TestAnswerOutlivesTheRelayedConnection(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	nodetest.Bubble(t, func(t *testing.T) {
 		_, p := behindRouters(t, 1, vnet.Open, vnet.Cone, vnet.Cone)
 		a, b := p[1], p[2]
 		const tokens = 200
@@ -175,7 +175,7 @@ func TestAnswerOutlivesTheRelayedConnection(t *testing.T) {
 // Routers with another port for each destination keep the two from one another; they
 // go on through a relay, and through the other one when the first is gone.
 func TestOnlyThroughRelays(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	nodetest.Bubble(t, func(t *testing.T) {
 		nw, p := behindRouters(t, 2, vnet.Open, vnet.Open, vnet.Symmetric, vnet.Symmetric)
 		a, b := p[2], p[3]
 		soon(t, "connected", 10*time.Second, func() bool { return path(a, b) == "relayed" })
@@ -201,7 +201,7 @@ func TestOnlyThroughRelays(t *testing.T) {
 
 // Nobody passes anything on who was not told to.
 func TestOnlyRelaysRelay(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	nodetest.Bubble(t, func(t *testing.T) {
 		_, p := behindRouters(t, 0, vnet.Open, vnet.Cone, vnet.Cone)
 		a, b := p[1], p[2]
 		soon(t, "both at the first", 10*time.Second, func() bool { return path(p[0], a) == "direct" && path(p[0], b) == "direct" })
@@ -218,7 +218,7 @@ func TestOnlyRelaysRelay(t *testing.T) {
 
 // A relay takes rubbish, and more than it passes on.
 func TestRelayDropsWhatIsTooMuch(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	nodetest.Bubble(t, func(t *testing.T) {
 		_, p := behindRouters(t, 1, vnet.Open, vnet.Symmetric, vnet.Symmetric)
 		r, a, b := p[0], p[1], p[2]
 		soon(t, "connected", 10*time.Second, func() bool { return path(a, b) == "relayed" })

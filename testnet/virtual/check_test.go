@@ -5,7 +5,6 @@ import (
 	"errors"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"omx/node"
@@ -50,7 +49,7 @@ func TestFaultyFleetsAreFoundOut(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			synctest.Test(t, func(t *testing.T) {
+			nodetest.Bubble(t, func(t *testing.T) {
 				s := &Scenario{Seed: 1, Nodes: 3, Holders: 3, RTT: 20 * time.Millisecond, Faults: []Fault{c.fault}, Asked: q}
 				r, err := Play(t.Context(), s, Spec{Dir: dir, Adjust: c.adjust})
 				switch {

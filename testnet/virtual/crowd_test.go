@@ -5,6 +5,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"omx/node/nodetest"
 )
 
 // inCrowd runs f with the members of one mesh in a bubble, when the last has joined.
@@ -16,7 +18,7 @@ func inCrowd(t *testing.T, spec CrowdSpec, f func(t *testing.T, c *Crowd)) {
 	}
 	defer os.RemoveAll(dir)
 	spec.Dir = dir
-	synctest.Test(t, func(t *testing.T) {
+	nodetest.Bubble(t, func(t *testing.T) {
 		c, err := NewCrowd(t.Context(), spec)
 		if err != nil {
 			t.Fatal(err)
@@ -250,7 +252,7 @@ func TestCrowdTraffic(t *testing.T) {
 // dies is no candidate of anybody then.
 func TestMembersAnswer(t *testing.T) {
 	dir := t.TempDir()
-	synctest.Test(t, func(t *testing.T) {
+	nodetest.Bubble(t, func(t *testing.T) {
 		f, err := Start(t.Context(), Spec{Nodes: 16, Holders: 1, Conns: 8, Dir: dir})
 		if err != nil {
 			t.Fatal(err)

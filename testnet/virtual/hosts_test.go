@@ -4,11 +4,11 @@ import (
 	"context"
 	"crypto/ed25519"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"omx/node/catalog"
 	"omx/node/mesh"
+	"omx/node/nodetest"
 	"omx/testnet/virtual/vnet"
 )
 
@@ -34,7 +34,7 @@ func TestBareHosts(t *testing.T) {
 	for _, n := range sizes {
 		empty, began := residentKB(t), time.Now()
 		var full int
-		synctest.Test(t, func(t *testing.T) {
+		nodetest.Bubble(t, func(t *testing.T) {
 			nw := vnet.New(vnet.Config{Path: func(int, int) vnet.Path { return vnet.Path{Delay: 25 * time.Millisecond} }})
 			keys, ids := make([]ed25519.PrivateKey, n), make([]catalog.NodeID, n)
 			for i := range n {

@@ -10,12 +10,12 @@ import (
 	"net/http"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"omx/node/blob"
 	"omx/node/catalog"
 	"omx/node/mesh"
+	"omx/node/nodetest"
 	"omx/testnet/virtual/vnet"
 )
 
@@ -53,7 +53,7 @@ func (l *heldLane) Close() error {
 
 // fetchOver fetches a file over at most so many lanes, and says how long it took.
 func fetchOver(t *testing.T, path vnet.Path, size, most int) (took time.Duration) {
-	synctest.Test(t, func(t *testing.T) {
+	nodetest.Bubble(t, func(t *testing.T) {
 		nw := vnet.New(vnet.Config{Seed: 7, Path: func(int, int) vnet.Path { return path }})
 		f := &Fleet{Net: nw}
 		file := make([]byte, size)
@@ -123,7 +123,7 @@ func fetchOver(t *testing.T, path vnet.Path, size, most int) (took time.Duration
 // Lanes are for paths on which one connection takes losses for congestion.
 func TestLanesOverABadPath(t *testing.T) {
 	size := 32 << 20
-	if raceEnabled { // it would be measured
+	if nodetest.Race { // it would be measured
 		size = 4 << 20
 	}
 	for _, c := range []struct {
@@ -137,7 +137,7 @@ func TestLanesOverABadPath(t *testing.T) {
 		one, more := fetchOver(t, c.path, size, 1), fetchOver(t, c.path, size, 8)
 		rate := func(d time.Duration) float64 { return float64(size) * 8 / 1e6 / d.Seconds() }
 		t.Logf("%s: one lane %.1f Mbit/s, up to eight %.1f Mbit/s", c.name, rate(one), rate(more))
-		if !raceEnabled && more.Seconds()*c.atBest > one.Seconds() {
+		if !nodetest.Race && more.Seconds()*c.atBest > one.Seconds() {
 			t.Errorf("%s: up to eight lanes took %v, one %v", c.name, more, one)
 		}
 	}

@@ -4,17 +4,17 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"omx/node/engine"
+	"omx/node/nodetest"
 )
 
 // A peer that vanishes in the middle of an answer: how long the client waits, and how
 // long the peer is still a candidate.
 func TestSilentDeath(t *testing.T) {
 	dir := t.TempDir()
-	synctest.Test(t, func(t *testing.T) {
+	nodetest.Bubble(t, func(t *testing.T) {
 		f, err := Start(t.Context(), Spec{Nodes: 4, Holders: 3, Dir: dir, Engine: engine.SimConfig{Decode: 20 * time.Millisecond, Output: 300}})
 		if err != nil {
 			t.Fatal(err)
@@ -69,7 +69,7 @@ func TestIdle(t *testing.T) {
 	}
 	for _, n := range sizes {
 		dir := t.TempDir()
-		synctest.Test(t, func(t *testing.T) {
+		nodetest.Bubble(t, func(t *testing.T) {
 			f, err := Start(t.Context(), Spec{Nodes: n, Dir: dir})
 			if err != nil {
 				t.Fatal(err)

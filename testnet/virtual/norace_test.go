@@ -6,7 +6,6 @@ const (
 	seeds = 100 // are played unless OMX_SEEDS says how many
 	many  = 200 // nodes at once
 
-	raceEnabled = false
-	crowd       = 60 // members of one mesh
-	crowdSeeds  = 5
+	crowd      = 60 // members of one mesh
+	crowdSeeds = 5
 )

@@ -7,7 +7,6 @@ const (
 	seeds = 20
 	many  = 50
 
-	raceEnabled = true
-	crowd       = 30
-	crowdSeeds  = 2
+	crowd      = 30
+	crowdSeeds = 2
 )

@@ -8,8 +8,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
+
+	"omx/node/nodetest"
 )
 
 // soak plays long: make soak.
@@ -53,7 +54,7 @@ func TestScale(t *testing.T) {
 		defer p.Close()
 		empty, began := residentKB(t), time.Now()
 		var full int
-		synctest.Test(t, func(t *testing.T) {
+		nodetest.Bubble(t, func(t *testing.T) {
 			f, err := Start(t.Context(), Spec{Nodes: c.nodes, Holders: c.nodes / 2, Degree: c.degree, Dir: dir, Policies: p})
 			if err != nil {
 				t.Fatal(err)
@@ -87,7 +88,7 @@ func TestScale(t *testing.T) {
 }
 
 func TestSpec(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	nodetest.Bubble(t, func(t *testing.T) {
 		for _, s := range []Spec{{Nodes: -1, Dir: "x"}, {Nodes: MaxNodes + 1, Dir: "x"}, {Nodes: 2, Holders: 3, Dir: "x"}, {Nodes: 2}} {
 			if _, err := Start(t.Context(), s); err == nil || !strings.Contains(err.Error(), "start fleet") {
 				t.Errorf("%+v: %v", s, err)

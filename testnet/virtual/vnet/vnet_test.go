@@ -10,10 +10,11 @@ import (
 	"slices"
 	"syscall"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
+
+	"omx/node/nodetest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -21,7 +22,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // bubble runs f with a network of n nodes.
 func bubble(t *testing.T, n int, cfg Config, f func(t *testing.T, net *Net, s []*Socket)) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
+	nodetest.Bubble(t, func(t *testing.T) {
 		nw := New(cfg)
 		defer nw.Close()
 		var socks []*Socket
