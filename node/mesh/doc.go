@@ -27,7 +27,7 @@
 //	length uint32 | kind uint8 | payload of that length
 //
 //	control:  Credential? (Record | Ping | Ask | Verdict | Credential | Revoked | Adverts |
-//	          Relay | Punch | Keep | Want | Hears | Signed | Known)* Leaving?   both ways
+//	          Relay | Punch | Keep | Want | Hears | Signed | Known | Hearers)* Leaving?   both ways
 //	request:  (Request → Accepted, Token*, Done | Failed
 //	                   → Refused)*
 //	member:   Join | Renew → Granted | Denied
@@ -45,7 +45,7 @@
 // reached past it: step uint8 (0: ask, 1: answer), then addresses with two bytes of
 // length in front of each.
 //
-// Keep, Want, Hears, Signed and Known are said only in a mesh of more members than
+// Keep, Want, Hears, Signed, Known and Hearers are said only in a mesh of more members than
 // connections, and only between members; what is in them stands in wants.go and
 // known.go, and in record.go what a record is.
 //

@@ -15,7 +15,7 @@ const (
 	tagRequest = 'R'
 	tagMember  = 'M'
 	tagLane    = 'L' // bytes follow, whose meaning is not the mesh's
-	version    = 6
+	version    = 7
 
 	prefaceLen = 2
 	headerLen  = 5
@@ -54,6 +54,8 @@ const (
 	kindHears  kind = 42
 	kindSigned kind = 43
 	kindKnown  kind = 44
+
+	kindHearers kind = 45
 )
 
 // limit is the longest payload of a kind; ok is false for an unknown kind.
@@ -81,6 +83,8 @@ func (k kind) limit() (n int, ok bool) {
 		return maxEntries * wantLen, true
 	case kindHears:
 		return maxEntries * hearsLen, true
+	case kindHearers:
+		return maxEntries * hearerLen, true
 	case kindKnown:
 		return maxKnown * knownLen, true
 	case kindSigned:

@@ -41,9 +41,13 @@ func (m *Mesh) keepConnected(p *listed) {
 			continue
 		}
 		e, err := m.pool.Get(m.ctx, p.id)
-		m.overlay.turned(p, err)
+		again := m.overlay.turned(p, err)
 		if err == nil {
 			e.Release()
+			continue
+		}
+		if again {
+			failed = 0
 			continue
 		}
 		var soon *BackoffError
@@ -109,7 +113,9 @@ func (m *Mesh) seenAt(p *listed) {
 
 // afterFailure is how much longer than the pool says to wait before a member is
 // dialled again that does not answer. One of which there was only a word on the
-// network is given up.
+// network is given up. In a mesh whose members all dial one another, about one dial a
+// second goes to those that are off, so that a mesh of few is whole again soon after
+// however long a cut.
 func (s *members) afterFailure(p *listed, failed int) time.Duration {
 	p.mu.Lock()
 	word := p.cred.Load() == nil && p.advert == nil && !p.static
@@ -120,9 +126,9 @@ func (s *members) afterFailure(p *listed, failed int) time.Duration {
 	if failed < 5 {
 		return 0
 	}
-	most := maxPause
-	if s.m.overlay.large() {
-		most = maxGapPause
+	most := maxGapPause
+	if !s.m.overlay.large() {
+		most = min(time.Duration(s.m.overlay.failing())*time.Second, maxPause)
 	}
 	return min(time.Duration(failed)*time.Second, most)
 }

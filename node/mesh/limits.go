@@ -127,8 +127,11 @@ const (
 	knownTime  = 2 * time.Second // for a neighbour to say which adverts it has
 	// turnTime is for another neighbour's word to come that it hears a member, after
 	// nobody does and none has said that it is lost.
-	turnTime = 500 * time.Millisecond
-	gapAfter = 500 * time.Millisecond // unheard, before a member is dialled beside those kept
+	turnTime  = 500 * time.Millisecond
+	gapAfter  = 500 * time.Millisecond // unheard, before a member is dialled beside those kept
+	seekAfter = 3 * gapAfter           // unheard, before neighbours are asked who hears it
+	seekEvery = 2 * time.Second        // after one was named
+	maxSeeks  = 16                     // members at a time
 	// nearerBy is how much nearer a neighbour must be to be asked of one member more
 	// than another.
 	nearerBy = 2 * time.Millisecond
@@ -142,10 +145,11 @@ const (
 	firstFor   = 5 * time.Second // nor without the first
 	passEvery  = time.Second     // between two records of one member on one session
 	recordRate = 32 << 10        // bytes of records passed on in a second on one session, half of it at once
-	maxChecks  = 256             // signatures checked in a second for one session
+	maxChecks  = 256             // signatures checked in a second for one session, and its questions
 
 	// reachTime is how long a request waits for a connection with a member that has
-	// none; then the next one is asked.
+	// none, before the next one is asked, and how long any dial takes at most in a mesh
+	// where there are others to dial: QUIC asks four times in it.
 	reachTime = 2 * time.Second
 
 	// Strangers: a whole shop may join from behind one address at a time, and a

@@ -20,7 +20,7 @@ type dialFor uint8
 const (
 	dialNone dialFor = iota
 	dialFill         // there are few neighbours
-	dialGap          // no neighbour hears it
+	dialGap          // no neighbour hears it, or another is heard by it
 	dialAway         // nor did it answer
 )
 
@@ -61,6 +61,8 @@ func (o *overlay) gapTime(p *listed) time.Duration {
 func (o *overlay) turn(p *listed) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	bridge := p.far.bridge
+	p.far.bridge, p.far.waits, p.far.began = false, false, o.back
 	switch {
 	case !o.large():
 		return true
@@ -68,6 +70,8 @@ func (o *overlay) turn(p *listed) bool {
 		return false
 	case !p.far.fails && len(o.kept)+o.dials[dialFill] < o.low() && o.dials[dialFill] < o.atOnce():
 		p.far.dial = dialFill
+	case bridge && o.dials[dialGap] < o.spare():
+		p.far.dial = dialGap
 	case !o.ripe(p, time.Now()):
 		return false
 	case p.far.fails && o.dials[dialAway] < o.spare()/2:
@@ -75,41 +79,62 @@ func (o *overlay) turn(p *listed) bool {
 	case !p.far.fails && o.dials[dialGap]+o.dials[dialAway] < o.spare():
 		p.far.dial = dialGap
 	default:
+		p.far.waits = true
 		return false
 	}
 	o.dials[p.far.dial]++
 	return true
 }
 
-// turned notes how a dial went.
-func (o *overlay) turned(p *listed, err error) {
+// turned notes how a dial went, and says whether to dial again at once: it has failed,
+// but began before others returned, so it may have failed for what is over.
+func (o *overlay) turned(p *listed, err error) (again bool) {
 	var soon *BackoffError
 	dialled := !errors.As(err, &soon) && !errors.Is(err, ErrPoolFull) // else those that wait wake by themselves
 	o.mu.Lock()
-	why := p.far.dial
-	p.far.dial, p.far.fails = dialNone, errors.Is(err, errDial)
+	why, failed := p.far.dial, errors.Is(err, errDial)
+	again = failed && p.far.began != o.back
+	p.far.dial, p.far.fails = dialNone, failed && !again
 	if why != dialNone {
 		o.dials[why]--
 	}
 	o.mu.Unlock()
+	if again {
+		o.m.pool.forgive(p.id)
+	}
 	if why != dialNone && dialled {
 		o.next()
 	}
+	return again
+}
+
+// failing is how many members did not answer the last dial.
+func (o *overlay) failing() (n int) {
+	all := o.m.peers.all()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, p := range all {
+		n += bit(p.far.fails)
+	}
+	return n
 }
 
 // next has as many members dialled as may be. Those that do not answer wait by
-// themselves.
+// themselves, and then for their turn.
 func (o *overlay) next() {
 	o.mu.Lock()
 	fill, now := min(o.low()-len(o.kept), o.atOnce())-o.dials[dialFill], time.Now()
 	gaps := o.spare() - o.dials[dialGap] - o.dials[dialAway]
+	away := o.spare()/2 - o.dials[dialAway]
 	for p := range o.gaps {
-		if gaps <= 0 {
-			break
-		}
-		if !p.far.fails && p.far.dial == dialNone && o.ripe(p, now) {
+		switch f := &p.far; {
+		case f.dial != dialNone || !o.ripe(p, now):
+		case !f.fails && gaps > 0:
 			p.retry()
 			gaps--
+		case f.fails && f.waits && away > 0:
+			p.retry()
+			away--
 		}
 	}
 	var up, others []*listed
@@ -139,9 +164,12 @@ func (o *overlay) next() {
 // could not be either is back, so the network may be.
 func (o *overlay) dialAgain() {
 	var again []*listed
+	all := o.m.peers.all()
 	o.mu.Lock()
-	for p := range o.gaps {
-		if p.far.fails {
+	o.back++
+	large := o.large()
+	for _, p := range all {
+		if _, gap := o.gaps[p]; p.far.fails && (gap || !large) {
 			p.far.fails = false
 			again = append(again, p)
 		}
@@ -361,6 +389,7 @@ func (o *overlay) tick() {
 			o.mark(p)
 		}
 	}
+	o.seek(now)
 	o.mu.Unlock()
 	o.next()
 }

@@ -33,6 +33,7 @@ type overlay struct {
 	gaps  map[*listed]time.Time // members that no neighbour hears, and since when
 	gave  time.Time             // when a neighbour was last given up
 	dials [dialAway + 1]int     // under way
+	back  uint64                // goes up when a member returns that could not be reached
 }
 
 // side is what the overlay knows of a session; under overlay.mu.
@@ -58,15 +59,16 @@ type neighbour struct {
 	hears   map[uint64]word      // what it says, by handle
 	carries map[*listed]struct{} // members it is asked to tell of
 	wishes  []wish               // to be sent to it
-	checks  *rate.Limiter
+	checks  *rate.Limiter        // signatures, and members that it seeks
 
-	asks   bool                // it wants to know whom this node hears
-	words  map[uint64]word     // to be told
-	wants  map[*listed]*wanted // records that it wants
-	signs  bool                // it wants this node's own
-	waits  bool                // for one after signed
-	signed uint64              // newest one that it has
-	passes *rate.Limiter
+	asks    bool                // it wants to know whom this node hears
+	words   map[uint64]word     // to be told
+	hearers []hearer            // likewise
+	wants   map[*listed]*wanted // records that it wants
+	signs   bool                // it wants this node's own
+	waits   bool                // for one after signed
+	signed  uint64              // newest one that it has
+	passes  *rate.Limiter
 }
 
 // far is what the overlay knows of a member; under overlay.mu.
@@ -77,17 +79,21 @@ type far struct {
 	signed  *signedRecord
 	wanted  uint64 // one after that is wanted of it; 0 none
 
-	via   *session  // the neighbour that is asked for its record
-	only  bool      // no other hears it
-	shown shown     // to the observer, beside what a session says
-	seq   uint64    // of its newest record
-	asked uint64    // of the newest that via is known to know
-	fresh time.Time // when via last had a newer one
-	until time.Time // when it is down, if nobody hears it
-	shun  time.Time // until when words of others do not count
-	last  word      // that was not wordHeard
-	dial  dialFor   // under way
-	fails bool      // the last dial did
+	via    *session  // the neighbour that is asked for its record
+	only   bool      // no other hears it
+	shown  shown     // to the observer, beside what a session says
+	seq    uint64    // of its newest record
+	asked  uint64    // of the newest that via is known to know
+	fresh  time.Time // when via last had a newer one
+	until  time.Time // when it is down, if nobody hears it
+	shun   time.Time // until when words of others do not count
+	last   word      // that was not wordHeard
+	sought time.Time // when a neighbour last named one that hears it
+	bridge bool      // it is that one: to be dialled
+	dial   dialFor   // under way
+	fails  bool      // the last dial did
+	waits  bool      // to be dialled: too many are
+	began  uint64    // overlay.back when the last dial was
 }
 
 // shown is what the observer was told of a member by what others say.
@@ -195,6 +201,7 @@ func (o *overlay) joined(s *session, e *Entry[*link]) {
 		o.spread(s.peer, wordParted)
 	}
 	back := f.fails
+	f.fails = false
 	o.mu.Unlock()
 	if back {
 		o.dialAgain()
@@ -241,8 +248,12 @@ func (o *overlay) ended(s *session, gone bool, err error) (down bool) {
 	f.shown = shownDown
 	if large {
 		// Others may not have noticed yet. What they say counts again when they must
-		// have.
-		f.shun = time.Now().Add(o.m.cfg.Silence)
+		// have: each is told something three times in a silence.
+		notice := o.m.cfg.Silence
+		if silent(err) {
+			notice = o.m.cfg.Silence/3 + turnTime
+		}
+		f.shun = time.Now().Add(notice)
 		o.later(s.peer, f.shun)
 	}
 	return true
@@ -251,8 +262,13 @@ func (o *overlay) ended(s *session, gone bool, err error) (down bool) {
 // closed says whether an end that goes on has closed a session, rather than that
 // nothing came: a node that ends says that it leaves.
 func closed(s *session, err error) bool {
+	return !errors.Is(err, ErrLeft) && !errors.Is(err, ErrProtocol) && !s.gone.Load() && !silent(err)
+}
+
+// silent says whether a session has ended since nothing came.
+func silent(err error) bool {
 	var t net.Error
-	return !errors.Is(err, ErrLeft) && !errors.Is(err, ErrProtocol) && !s.gone.Load() && !(errors.As(err, &t) && t.Timeout())
+	return errors.As(err, &t) && t.Timeout()
 }
 
 // took takes a frame.
@@ -273,6 +289,8 @@ func (o *overlay) took(s *session, k kind, payload []byte) error {
 		return o.tookWants(s, payload)
 	case kindHears:
 		return o.tookWords(s, payload)
+	case kindHearers:
+		return o.tookHearers(payload)
 	}
 	return o.tookSigned(s, payload)
 }
@@ -325,6 +343,7 @@ func (o *overlay) say(b []byte, s *session, beat bool) []byte {
 	}
 	x.wishes = nil
 	b = x.appendWords(b)
+	b = x.appendHearers(b)
 	if own != nil && x.signs && own.seq > x.signed {
 		x.signed, x.waits = own.seq, false
 		b = appendSigned(b, o.m.handle, own, now)

@@ -166,6 +166,7 @@ func FuzzOverlayFrames(f *testing.F) {
 	f.Add(appendSigned(nil, 7, &signedRecord{raw: raw, news: true}, time.Unix(1, 0))[headerLen:])
 	f.Add(appendWant(appendWant(nil, wish{opWant, 1, 2}), wish{opNeed, 3, 4}))
 	f.Add(appendWord(appendWord(nil, 1, wordHeard), 2, wordParted))
+	f.Add(appendHearer(appendHearer(nil, hearer{1, 2}), hearer{3, 4}))
 	now := time.Unix(1_800_000_000, 0)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var again []byte
@@ -175,6 +176,10 @@ func FuzzOverlayFrames(f *testing.F) {
 		again = nil
 		if eachWord(b, func(h uint64, w word) { again = appendWord(again, h, w) }) == nil && !slices.Equal(again, b) {
 			t.Error("words do not come back")
+		}
+		again = nil
+		if eachHearer(b, func(h hearer) { again = appendHearer(again, h) }) == nil && !slices.Equal(again, b) {
+			t.Error("hearers do not come back")
 		}
 		handle, r, err := parseSigned(b, now)
 		if err != nil {

@@ -63,6 +63,8 @@ func (o *overlay) tookWants(s *session, b []byte) error {
 	return eachWant(b, func(w wish) {
 		switch {
 		case !x.kept: // it came late
+		case w.op == opSeek:
+			o.tookSeek(s, w.handle)
 		case w.handle == 0:
 			x.asks = w.op != opNoMore
 			x.words = map[uint64]word{}

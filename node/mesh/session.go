@@ -109,7 +109,13 @@ func (m *Mesh) connect(ctx context.Context, id catalog.NodeID) (*link, error) {
 	}
 	m.setAddrs(p)
 	m.host.swarm.Backoff().Clear(p.peer) // the wait between dials is the pool's
-	conn, err := m.host.swarm.DialPeer(ctx, p.peer)
+	reach := ctx
+	if m.overlay.large() {
+		var cancel context.CancelFunc
+		reach, cancel = context.WithTimeout(ctx, reachTime)
+		defer cancel()
+	}
+	conn, err := m.host.swarm.DialPeer(reach, p.peer)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errDial, err)
 	}
@@ -360,7 +366,7 @@ func (s *session) took(k kind, payload []byte) error {
 			return nil
 		}
 		return s.controlled(k, payload)
-	case kindKeep, kindKnown, kindWant, kindHears, kindSigned:
+	case kindKeep, kindKnown, kindWant, kindHears, kindSigned, kindHearers:
 		if !s.m.admitted(s.peer) && k != kindKeep {
 			return nil
 		}

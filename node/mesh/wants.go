@@ -8,14 +8,16 @@ import (
 
 // What neighbours say to one another of others. A member is named by its handle.
 //
-//	keep:   1 if the sender would keep the session, 0 if it is for requests only
-//	want:   (op 1 | handle 8 | seq 8)*
-//	hears:  (word 1 | handle 8)*
-//	signed: handle 8 | news 1 | age in ms 4 | record | signature 64
+//	keep:    1 if the sender would keep the session, 0 if it is for requests only
+//	want:    (op 1 | handle 8 | seq 8)*
+//	hears:   (word 1 | handle 8)*
+//	signed:  handle 8 | news 1 | age in ms 4 | record | signature 64
+//	hearers: (by 8 | of 8)*
 //
 // Who wants handle 0 wants to be told whom the other hears, at once and whenever it
 // changes; who wants the other's own handle, its record with a signature; who wants
-// one that the other hears, that one's record as it is signed, if newer than seq.
+// one that the other hears, that one's record as it is signed, if newer than seq. Who
+// seeks a member is told by whom it is heard, if the other knows.
 const (
 	wantLen    = 1 + 8 + 8
 	hearsLen   = 1 + 8
@@ -24,6 +26,7 @@ const (
 	opNoMore = 0
 	opWant   = 1
 	opNeed   = 2 // nobody else has it for the sender
+	opSeek   = 3
 
 	flagNews = 1 // its facts are new
 )
@@ -58,7 +61,7 @@ func eachWant(b []byte, f func(wish)) error {
 	}
 	for ; len(b) > 0; b = b[wantLen:] {
 		w := wish{b[0], binary.BigEndian.Uint64(b[1:]), binary.BigEndian.Uint64(b[9:])}
-		if w.op > opNeed {
+		if w.op > opSeek {
 			return fmt.Errorf("%w: want of kind %d", ErrProtocol, w.op)
 		}
 		f(w)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"omx/node/nodetest"
+	"omx/testnet/virtual/vnet"
 )
 
 // inCrowd runs f with the members of one mesh in a bubble, when the last has joined.
@@ -159,12 +160,18 @@ func TestCrowdLeaves(t *testing.T) {
 	})
 }
 
-// Two halves lose each other and find each other again.
+// Two halves lose each other and find each other again, of a mesh that is larger than a
+// node's connections and of such as are not.
 func TestCrowdSplit(t *testing.T) {
-	for _, long := range []time.Duration{10 * time.Second, 2 * time.Minute} {
-		inCrowd(t, small, func(t *testing.T, c *Crowd) {
+	splits := []struct {
+		CrowdSpec
+		long time.Duration
+	}{{small, 10 * time.Second}, {small, 2 * time.Minute}, {CrowdSpec{Nodes: 10}, 10 * time.Minute}, {CrowdSpec{Nodes: 2}, 10 * time.Minute}}
+	for _, split := range splits {
+		long := split.long
+		inCrowd(t, split.CrowdSpec, func(t *testing.T, c *Crowd) {
 			settle(t, c, settleIn)
-			half := []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}
+			half := []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}[:split.Nodes/2]
 			c.Net.Split(half...)
 			time.Sleep(long)
 			for _, a := range c.all {
@@ -176,9 +183,27 @@ func TestCrowdSplit(t *testing.T) {
 				}
 			}
 			c.Net.Heal()
-			t.Logf("%v after the end of a split of %v all see all", settle(t, c, settleIn), long)
+			t.Logf("%d nodes: %v after the end of a split of %v all see all", split.Nodes, settle(t, c, settleIn), long)
 		})
 	}
+}
+
+// Members between which there is no path see each other through those that both reach:
+// a neighbour is sought that hears who cannot be dialled.
+func TestCrowdWithoutPaths(t *testing.T) {
+	inCrowd(t, small, func(t *testing.T, c *Crowd) {
+		settle(t, c, settleIn)
+		side := func(i int) int { return i % 4 } // 0 and 1 do not reach each other
+		c.Net.Shape(func(from, to int) vnet.Path {
+			p := vnet.Path{Delay: 25 * time.Millisecond}
+			if side(from)+side(to) == 1 {
+				p.Loss = 1
+			}
+			return p
+		})
+		time.Sleep(4 * time.Second) // until the sessions have ended that are cut
+		t.Logf("%v later all see all", settle(t, c, 3*settleIn))
+	})
 }
 
 // Requests to members that are known through others are served, each over a connection
