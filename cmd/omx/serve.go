@@ -33,6 +33,7 @@ type serveCmd struct {
 	Adapter           []string      `help:"LoRA adapter for a model of --model; SCALE 1 is as it was trained." placeholder:"MODEL=PATH[@SCALE]"`
 	Upstream          []string      `help:"Other server whose models are served too: vLLM, llama-server, LM Studio, Ollama and the like." placeholder:"URL"`
 	UpstreamKey       string        `help:"File with the key that upstream servers ask for." type:"path" placeholder:"FILE"`
+	UpstreamSlots     int           `help:"Requests that an upstream server gets at once, at most 1024 (default: as many as a llama-server has slots, of others 4)." placeholder:"N"`
 	Preload           []string      `help:"Stored model to load from the start." placeholder:"MODEL"`
 	KeepAlive         time.Duration `help:"How long a stored model stays loaded when nobody asks; below 0 for good. Those of --model are always kept." default:"5m"`
 	KeepConversations bool          `help:"Keep on disk what models remember of conversations while they are unloaded."`
@@ -99,7 +100,7 @@ func (c *serveCmd) Run(e *env) error {
 
 func (c *serveCmd) upstreams() (all []upstream.Config) {
 	for _, url := range c.Upstream {
-		all = append(all, upstream.Config{URL: url, KeyFile: c.UpstreamKey})
+		all = append(all, upstream.Config{URL: url, KeyFile: c.UpstreamKey, Slots: c.UpstreamSlots})
 	}
 	return all
 }

@@ -152,7 +152,7 @@ func (g *gate) delay() time.Duration {
 func (g *gate) leave() {
 	g.mu.Lock()
 	now := time.Now()
-	if g.running == g.slots && g.running > 0 { // all were taken: it is this pace that others wait for
+	if g.running >= g.slots && g.running > 0 { // all were taken: it is this pace that others wait for
 		if !g.left.IsZero() {
 			g.pace += (now.Sub(g.left) - g.pace) / paceShare
 		}
@@ -170,6 +170,15 @@ func (g *gate) leave() {
 func (g *gate) set(open bool) {
 	g.mu.Lock()
 	g.open, g.closed = open, nil
+	g.admit()
+	g.mu.Unlock()
+}
+
+// resize changes the number of slots. If there are fewer than are in use, nobody comes
+// in until that many have left.
+func (g *gate) resize(slots int) {
+	g.mu.Lock()
+	g.slots = slots
 	g.admit()
 	g.mu.Unlock()
 }

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"omx/node/nodetest"
 )
 
 // However requests come, go and give up, no more than the slots are in, and all
@@ -159,4 +161,41 @@ func TestQueuePass(t *testing.T) {
 	if shut, _ := g.shutIdle(0); !shut {
 		t.Error("not shut")
 	}
+}
+
+// Who waits comes in when there are more slots, and nobody when there are fewer until
+// enough have left.
+func TestGateResize(t *testing.T) {
+	g := newGate(1, 8)
+	g.set(true)
+	in := make(chan struct{})
+	for range 3 {
+		go func() {
+			if err := g.enter(t.Context(), Claim{}); err != nil {
+				t.Error(err)
+			}
+			in <- struct{}{}
+		}()
+	}
+	<-in
+	nodetest.Eventually(t, "two wait", func() bool { return g.load().Queued == 2 })
+	g.resize(3)
+	<-in
+	<-in
+	g.resize(1)
+	go func() {
+		if err := g.enter(t.Context(), Claim{}); err != nil {
+			t.Error(err)
+		}
+		in <- struct{}{}
+	}()
+	nodetest.Eventually(t, "one waits", func() bool { return g.load().Queued == 1 })
+	g.leave()
+	g.leave()
+	if l := g.load(); l.Running != 1 || l.Queued != 1 {
+		t.Errorf("two of three have left one slot: %+v", l)
+	}
+	g.leave()
+	<-in
+	g.leave()
 }

@@ -26,6 +26,9 @@ func (g Gate) Enter(ctx context.Context, c Claim) error { return g.g.enter(ctx, 
 // Leave frees a slot.
 func (g Gate) Leave() { g.g.leave() }
 
+// Resize changes the number of slots; who is in stays.
+func (g Gate) Resize(slots int) { g.g.resize(slots) }
+
 // Close sends everybody who waits or comes away with err.
 func (g Gate) Close(err error) { g.g.close(err) }
 

@@ -154,6 +154,14 @@ func (a *answer) tell(prompt, cached, output int) {
 	}
 }
 
+// took takes the server's word for how long its model took for the prompt, in
+// nanoseconds, as far as there was time for it.
+func (a *answer) took(prefill float64) {
+	if most := a.usage.TTFT - a.usage.QueueWait; prefill > 0 && most > 0 {
+		a.usage.Prefill = time.Duration(min(prefill, float64(most)))
+	}
+}
+
 // stopped takes the stop text that the server says has come.
 func (a *answer) stopped(by string) {
 	for _, s := range a.stops {

@@ -39,7 +39,7 @@ func newCaller(s *settings) *caller {
 		t := &http.Transport{
 			DialContext:            (&net.Dialer{Timeout: s.Timeouts.Dial}).DialContext,
 			TLSHandshakeTimeout:    s.Timeouts.Dial,
-			MaxIdleConnsPerHost:    s.Slots,
+			MaxIdleConnsPerHost:    maxSlots, // no more than were needed at once
 			IdleConnTimeout:        time.Minute,
 			MaxResponseHeaderBytes: 64 << 10,
 			DisableCompression:     true, // a few packed bytes may be many; and tokens must not wait

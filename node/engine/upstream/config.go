@@ -38,8 +38,9 @@ type Config struct {
 	Models []string
 	// Prefix is put before the names of models that have none of their own.
 	Prefix string
-	// Slots is how many requests the server gets at once; default 4, at most 1024.
-	// It is of the whole server: its models share one machine.
+	// Slots is how many requests the server gets at once, at most 1024; default as many
+	// as it says that it answers at once (llama-server), or 4. It is of the whole server:
+	// its models share one machine.
 	Slots int
 	// QueueLimit is how many more may wait; default 64.
 	QueueLimit int
@@ -77,7 +78,6 @@ type settings struct {
 
 func (c Config) read() (*settings, error) {
 	s := &settings{Config: c}
-	def(&s.Slots, 4)
 	def(&s.QueueLimit, 64)
 	def(&s.Timeouts.Dial, 5*time.Second)
 	def(&s.Timeouts.Check, 5*time.Second)
@@ -118,7 +118,7 @@ func (s *settings) validate() error {
 		_, err := readKey(s.KeyFile)
 		errs = append(errs, err)
 	}
-	check(s.Slots >= 1 && s.Slots <= 1024, "slots must be between 1 and 1024, not %d", s.Slots)
+	check(s.Slots >= 0 && s.Slots <= maxSlots, "slots must be between 1 and %d, or 0 for what fits, not %d", maxSlots, s.Slots)
 	check(s.QueueLimit >= 1 && s.QueueLimit <= 1<<16, "queue limit must be between 1 and 65536, not %d", s.QueueLimit)
 	for _, t := range []struct {
 		what string

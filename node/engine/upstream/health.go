@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -57,6 +58,13 @@ func (u *Upstream) check(ctx context.Context) error {
 	}
 	u.api, u.down = api, nil
 	u.take(list)
+	if u.cfg.Slots == 0 {
+		slots := 0
+		for _, f := range list {
+			slots = max(slots, f.slots)
+		}
+		u.gate.Resize(min(cmp.Or(slots, defaultSlots), maxSlots))
+	}
 	if was != nil {
 		u.cfg.Log.Info("upstream answers", "upstream", u.cfg.base, "models", len(u.models))
 	}

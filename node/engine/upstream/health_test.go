@@ -243,8 +243,8 @@ func TestBusyServerIsNotLost(t *testing.T) {
 	}
 }
 
-// llama-server tells of its slots' context beside the list.
-func TestSlotContext(t *testing.T) {
+// llama-server tells of its slots and their context beside the list.
+func TestSlots(t *testing.T) {
 	s := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/v1/models":
@@ -253,8 +253,11 @@ func TestSlotContext(t *testing.T) {
 			io.WriteString(w, `{"default_generation_settings":{"n_ctx":1024},"total_slots":2}`)
 		}
 	}))
-	if st := status(start(t, Config{URL: s.URL})); st.Context != 1024 || st.Details.Trained != 8192 {
+	if st := status(start(t, Config{URL: s.URL})); st.Context != 1024 || st.Details.Trained != 8192 || st.Load.Slots != 2 {
 		t.Errorf("%+v", st)
+	}
+	if st := status(start(t, Config{URL: s.URL, Slots: 3})); st.Load.Slots != 3 {
+		t.Errorf("the operator said 3 slots: %+v", st)
 	}
 }
 

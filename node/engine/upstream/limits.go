@@ -3,6 +3,9 @@ package upstream
 import "time"
 
 const (
+	defaultSlots = 4
+	maxSlots     = 1024 // requests that a server gets at once
+
 	maxLine   = 1 << 20   // bytes of one piece of a stream: a token's 20 likeliest are 2 KiB
 	maxStream = 256 << 20 // bytes of one answer: a context of 100,000 tokens with those
 	maxList   = 8 << 20   // bytes of a list of models; a model's details may hold its licence

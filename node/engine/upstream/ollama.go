@@ -156,6 +156,7 @@ type ollamaLine struct {
 	DoneReason string          `json:"done_reason"`
 	Prompt     int             `json:"prompt_eval_count"`
 	Output     int             `json:"eval_count"`
+	Took       float64         `json:"prompt_eval_duration"` // ns
 	Error      json.RawMessage `json:"error"`
 }
 
@@ -200,6 +201,7 @@ func (o *ollama) read(l *lines, a *answer, likely int) error {
 		}
 		if n.Done {
 			a.tell(n.Prompt, 0, n.Output)
+			a.took(n.Took)
 			return a.end(n.DoneReason)
 		}
 	}

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -207,7 +208,7 @@ func (o *openAI) generate(ctx context.Context, m found, p *engine.Prompt, a *ans
 }
 
 // list asks which models there are. vLLM and SGLang tell of the context,
-// llama-server of the file, and of the context elsewhere.
+// llama-server of the file, and of the context and its slots elsewhere.
 func (o *openAI) list(ctx context.Context) ([]found, error) {
 	var reply struct {
 		Data []struct {
@@ -230,21 +231,24 @@ func (o *openAI) list(ctx context.Context) ([]found, error) {
 			f.context = tokens(m.Meta.Context)
 		}
 		f.details.Trained = tokens(m.Meta.Trained)
-		if f.context == 0 && m.Meta.Trained > 0 && len(reply.Data) == 1 {
-			f.context = o.slotContext(ctx)
+		if m.Meta.Trained > 0 && len(reply.Data) == 1 {
+			context, slots := o.props(ctx)
+			f.context, f.slots = cmp.Or(f.context, context), slots
 		}
 		list = append(list, f)
 	}
 	return list, ctx.Err()
 }
 
-// slotContext is the context of one slot of llama-server, 0 if it does not tell.
-func (o *openAI) slotContext(ctx context.Context) int {
+// props are the context of one slot of llama-server, and how many it has; 0 for what it
+// does not tell.
+func (o *openAI) props(ctx context.Context) (context, slots int) {
 	var reply struct {
+		Slots    int `json:"total_slots"`
 		Defaults struct {
 			Context int `json:"n_ctx"`
 		} `json:"default_generation_settings"`
 	}
 	_ = o.json(ctx, http.MethodGet, "/props", nil, nil, &reply, maxList) // else it is not known
-	return tokens(reply.Defaults.Context)
+	return tokens(reply.Defaults.Context), max(reply.Slots, 0)
 }

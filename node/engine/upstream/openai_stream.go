@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"time"
 
 	"omx/node/engine"
 )
@@ -41,6 +42,9 @@ type chunk struct {
 			Cached int `json:"cached_tokens"`
 		} `json:"prompt_tokens_details"`
 	} `json:"usage"`
+	Timings struct { // llama-server
+		Prompt float64 `json:"prompt_ms"`
+	} `json:"timings"`
 	Error json.RawMessage `json:"error"`
 }
 
@@ -92,6 +96,7 @@ func (o *openAI) read(l *lines, a *answer, likely int) error {
 		if u := c.Usage; u != nil {
 			a.tell(u.Prompt, u.Details.Cached, u.Completion)
 		}
+		a.took(c.Timings.Prompt * float64(time.Millisecond))
 	}
 }
 

@@ -133,6 +133,9 @@ func TestRealServers(t *testing.T) {
 				if err != nil || got.Text != "Hello! I" || len(got.Logprobs) != 3 || use.PromptTokens != 9 || use.OutputTokens != 3 || use.Finish != engine.FinishLength {
 					t.Fatalf("%+v, %+v, %v", got, use, err)
 				}
+				if use.Prefill <= 0 || use.Prefill > use.TTFT-use.QueueWait {
+					t.Errorf("the prompt took %v of %v", use.Prefill, use.TTFT)
+				}
 			}
 			p := ask(u, "Weather?")
 			p.Tools = []json.RawMessage{tool}

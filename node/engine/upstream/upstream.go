@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,6 +27,7 @@ type found struct {
 	name    string // there
 	bytes   int64
 	context int
+	slots   int // requests that the server answers at once; 0: it does not say
 	details engine.Details
 }
 
@@ -66,7 +68,7 @@ func New(cfg Config) (*Upstream, error) {
 	}
 	c := newCaller(s)
 	run, cancel := context.WithCancel(context.Background())
-	u := &Upstream{cfg: s, caller: c, gate: engine.NewGate(s.Slots, s.QueueLimit), run: run, cancel: cancel, doubt: make(chan struct{}, 1),
+	u := &Upstream{cfg: s, caller: c, gate: engine.NewGate(cmp.Or(s.Slots, defaultSlots), s.QueueLimit), run: run, cancel: cancel, doubt: make(chan struct{}, 1),
 		down: fmt.Errorf("upstream %s has not answered yet", s.base), skipped: map[string]bool{}}
 	for _, n := range s.names {
 		u.models = append(u.models, model{id: n.id, found: found{name: n.theirs}, speed: new(speed)})
