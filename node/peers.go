@@ -194,7 +194,8 @@ func (n *Node) suspect(id catalog.NodeID) {
 }
 
 // PeerRecord takes what a peer says of itself, and the round trip to it. A peer
-// that speaks is up and no longer suspect.
+// that speaks is up, and no longer suspect if it can be asked: one that is heard through
+// others may have no path to here.
 func (n *Node) PeerRecord(info catalog.NodeInfo, rtt time.Duration) {
 	if err := n.table.PutRecord(info); err != nil {
 		n.log.Warn("refused a peer's record", "peer", info.ID, "why", err)
@@ -204,6 +205,9 @@ func (n *Node) PeerRecord(info catalog.NodeInfo, rtt time.Duration) {
 		n.table.SetRTT(info.ID, uint32(min(rtt.Microseconds(), 1<<31)), n.now())
 	}
 	n.table.SetUp(info.ID, true)
+	if n.mesh.Unreachable(info.ID) {
+		n.table.SetSuspect(info.ID, true)
+	}
 	n.publishRecords()
 	n.keep(info)
 }

@@ -130,7 +130,7 @@ const (
 	turnTime  = 500 * time.Millisecond
 	gapAfter  = 500 * time.Millisecond // unheard, before a member is dialled beside those kept
 	seekAfter = 3 * gapAfter           // unheard, before neighbours are asked who hears it
-	seekEvery = 2 * time.Second        // after one was named
+	seekEvery = time.Second            // after one was named
 	maxSeeks  = 16                     // members at a time
 	// nearerBy is how much nearer a neighbour must be to be asked of one member more
 	// than another.
@@ -151,6 +151,7 @@ const (
 	// none, before the next one is asked, and how long any dial takes at most in a mesh
 	// where there are others to dial: QUIC asks four times in it.
 	reachTime = 2 * time.Second
+	missedFor = 30 * time.Second // after that no request is sent where a dial has failed
 
 	// Strangers: a whole shop may join from behind one address at a time, and a
 	// wrong guess costs a second of anybody's time.

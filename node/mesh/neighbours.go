@@ -94,7 +94,9 @@ func (o *overlay) turned(p *listed, err error) (again bool) {
 	o.mu.Lock()
 	why, failed := p.far.dial, errors.Is(err, errDial)
 	again = failed && p.far.began != o.back
-	p.far.dial, p.far.fails = dialNone, failed && !again
+	if p.far.dial, p.far.fails = dialNone, failed && !again; p.far.fails {
+		p.far.missed = time.Now()
+	}
 	if why != dialNone {
 		o.dials[why]--
 	}

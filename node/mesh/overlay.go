@@ -94,6 +94,7 @@ type far struct {
 	fails  bool      // the last dial did
 	waits  bool      // to be dialled: too many are
 	began  uint64    // overlay.back when the last dial was
+	missed time.Time // when one last failed
 }
 
 // shown is what the observer was told of a member by what others say.
@@ -201,7 +202,7 @@ func (o *overlay) joined(s *session, e *Entry[*link]) {
 		o.spread(s.peer, wordParted)
 	}
 	back := f.fails
-	f.fails = false
+	f.fails, f.missed = false, time.Time{}
 	o.mu.Unlock()
 	if back {
 		o.dialAgain()

@@ -56,19 +56,21 @@ func (o *overlay) tookSeek(s *session, of uint64) {
 func (o *overlay) tookHearers(b []byte) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	now := time.Now()
 	return eachHearer(b, func(h hearer) {
 		of, by := o.m.peers.handle(h.of), o.m.peers.handle(h.by)
-		if of == nil || by == nil || o.gaps[of].IsZero() || by.far.session != nil {
+		if of == nil || by == nil || o.gaps[of].IsZero() || by.far.session != nil || now.Sub(of.far.sought) < seekEvery {
 			return
 		}
-		of.far.sought = time.Now()
-		if s := by.far.up; s != nil {
-			o.setMine(s, o.room(nil))
+		of.far.sought = now
+		switch s := by.far.up; {
+		case s == nil:
+			by.far.bridge = true
+			by.retry()
+		case !s.side.mine && o.room(s):
+			o.setMine(s, true)
 			o.rekeep(s)
-			return
 		}
-		by.far.bridge = true
-		by.retry()
 	})
 }
 

@@ -1,11 +1,13 @@
 package virtual
 
 import (
+	"errors"
 	"os"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"omx/node/mesh"
 	"omx/node/nodetest"
 	"omx/testnet/virtual/vnet"
 )
@@ -202,7 +204,21 @@ func TestCrowdWithoutPaths(t *testing.T) {
 			return p
 		})
 		time.Sleep(4 * time.Second) // until the sessions have ended that are cut
-		t.Logf("%v later all see all", settle(t, c, 3*settleIn))
+		t.Logf("%v later all see all", settle(t, c, 4*settleIn))
+
+		// A request there finds out, and no other tries until some time is over.
+		from, to := c.Node(0), c.Node(1)
+		if _, err := from.Ask(t.Context(), to); !errors.Is(err, mesh.ErrUnreachable) || !from.mesh.Unreachable(to.ID) {
+			t.Errorf("asked without a path: %v", err)
+		}
+		c.Net.Shape(func(int, int) vnet.Path { return vnet.Path{Delay: 25 * time.Millisecond} })
+		time.Sleep(time.Minute)
+		if from.mesh.Unreachable(to.ID) {
+			t.Error("a minute later it still counts as unreachable")
+		}
+		if _, err := from.Ask(t.Context(), to); err != nil {
+			t.Error(err)
+		}
 	})
 }
 
