@@ -280,6 +280,26 @@ func TestKeepNMetered(t *testing.T) {
 	}
 }
 
+// A machine that could never hold a model in memory gets none of it; of one of which
+// nothing is known, nothing is held against it.
+func TestCopiesFitMemory(t *testing.T) {
+	for name, params := range map[string]string{"keep-n": "n=6", "popularity-sqrt": "mean=6", "value-per-byte": "low=10000\nfloor=1"} {
+		t.Run(name, func(t *testing.T) {
+			e := fleet(t, name, params, 6, 1) // of 4000 MiB
+			for i, m := range []struct{ ram, vram uint32 }{{16_000, 0}, {3999, 0}, {2000, 2001}, {0, 0}, {2000, 1999}, {4001, 0}} {
+				e.rows[i].MemTotal, e.rows[i].VramTotal = m.ram, m.vram
+			}
+			e.models[0].Demand1h = 1 << 20
+			e.settle()
+			for i, want := range []bool{true, false, true, true, false, true} {
+				if e.held[0][i] != want {
+					t.Errorf("node %d holds it: %t", i, e.held[0][i])
+				}
+			}
+		})
+	}
+}
+
 func (e *estate) hold(rows ...int) {
 	e.held[0] = map[int]bool{}
 	for _, i := range rows {

@@ -156,16 +156,21 @@ function rank(model: Model, r: Row): u64 {
   return (<u64>load<u16>(counter(r)) << 48) | (zone << 24) | node;
 }
 
-/** The row of the best node with room for a further copy of the model that is visited; NONE: there is none. */
+/**
+ * The row of the best node with room for a further copy of the model that is visited;
+ * NONE: there is none. A machine has none whose memory, as far as it is known, could
+ * never hold the model.
+ */
 export function placeFor(h: Header, model: Model): u32 {
   if (steps == MAX_STEPS || looks > LOOKS) return NONE;
   looks += h.count;
-  const size = mebibytes(model) + reserve;
+  const bytes = mebibytes(model), size = bytes + reserve;
   let best = u64.MAX_VALUE, place = NONE;
   for (let i: u32 = 0; i < h.count; i++) {
     const r = h.row(i);
     if (!r.usable || r.machineAt == 0 || load<u8>(holds + i) != 0) continue;
     if (r.diskFree < size + load<u32>(promised + (i << 2))) continue;
+    if (r.memTotal != 0 && <u64>r.memTotal + r.vramTotal < bytes) continue;
     let key = rank(model, r);
     if ((r.flags & METERED_LINK) != 0) key |= METERED;
     if (key < best) {
