@@ -10,6 +10,7 @@ import (
 	"github.com/montanaflynn/stats"
 
 	"omx/bench/measure"
+	"omx/node"
 )
 
 // Options of a run. The zero value is the full run: about half a minute.
@@ -60,6 +61,7 @@ func Run(ctx context.Context, opt Options, progress io.Writer) (*Result, error) 
 	if opt.Short {
 		cfg, count, tokens, least, most = measure.Config{Duration: 20 * time.Millisecond, Repeats: 1}, 20, 8, 50, 50
 	}
+	defer node.EaseGC()() // as in a node's process
 	r := &Result{Machine: measure.Here()}
 	var err error
 	if r.Small, err = measure.Cases(ctx, []measure.Case{small(ctx, variantBare, startBare), small(ctx, variantNode, startNode)}, cfg, progress); err != nil {

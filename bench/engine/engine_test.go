@@ -56,7 +56,7 @@ func TestRun(t *testing.T) {
 	}
 	for _, m := range r.Models {
 		f := m.First
-		if m.Bytes == 0 || f.Prompt < firstLetters || f.Bare.P50 <= 0 || f.Hop.P50 <= 0 || f.Engine.P50 <= 0 || f.HTTP.P50 <= 0 || f.HTTP.P99 < f.HTTP.P50 || f.Own.P50 <= 0 || f.Own.P50 >= f.HTTP.P50 {
+		if m.Bytes == 0 || f.Prompt < firstLetters || f.Bare.P50 <= 0 || f.Hop.P50 <= 0 || f.Plain.P50 <= 0 || f.Engine.P50 <= 0 || f.HTTP.P50 <= 0 || f.HTTP.P99 < f.HTTP.P50 || f.Own.P50 <= 0 || f.Own.P50 >= f.HTTP.P50 {
 			t.Errorf("%s: %+v", m.Name, f)
 		}
 		if p := m.Prefix; p.Cached < leastCached || p.Tokens < shortCounts.letters/2 || p.ratio() >= 1 {

@@ -14,7 +14,8 @@ type First struct {
 	Requests int       `json:"requests"` // in each way, by turns
 	Prompt   int       `json:"prompt"`   // tokens of the last one's prompt
 	Bare     Quantiles `json:"bare"`
-	Hop      Quantiles `json:"hop"` // to the bare binding's process and back, which is not in Bare
+	Hop      Quantiles `json:"hop"`   // to the bare binding's process and back, which is not in Bare
+	Plain    Quantiles `json:"plain"` // of an HTTP server that sleeps where the model works, beside the sleep
 	Engine   Quantiles `json:"engine"`
 	HTTP     Quantiles `json:"http"`
 	Own      Quantiles `json:"own"` // omx's own part: of each over HTTP, what is not spent in the model
@@ -52,7 +53,9 @@ const firstTurn = 20
 func (r *rig) firstTokens(ctx context.Context, requests int) (f First, err error) {
 	f.Requests = requests
 	texts := newPrompts(2)
-	times, hops, own := make([]stats.Float64Data, len(r.ways)), stats.Float64Data(nil), stats.Float64Data(nil)
+	times := make([]stats.Float64Data, len(r.ways))
+	var hops, plains, own stats.Float64Data
+	var model time.Duration // what it took for the last one
 	for len(times[len(times)-1]) < requests {
 		for j, by := range r.ways {
 			for i := range firstTurn {
@@ -72,8 +75,17 @@ func (r *rig) firstTokens(ctx context.Context, requests int) (f First, err error
 					if t.model <= 0 {
 						return f, errors.New("an answer does not say what the model took")
 					}
-					own = append(own, float64(t.first-t.model))
+					own, model = append(own, float64(t.first-t.model)), t.model
 				}
+			}
+		}
+		for i := range firstTurn {
+			p, err := r.plain.first(ctx, texts.list(1, firstLetters)[0], model)
+			if err != nil {
+				return f, fmt.Errorf("plain HTTP: %w", err)
+			}
+			if i >= firstTurn/10 {
+				plains = append(plains, float64(p))
 			}
 		}
 		if ctx.Err() != nil {
@@ -81,7 +93,7 @@ func (r *rig) firstTokens(ctx context.Context, requests int) (f First, err error
 		}
 	}
 	f.Bare, f.Engine, f.HTTP = quantiles(times[0]), quantiles(times[1]), quantiles(times[2])
-	f.Hop, f.Own = quantiles(hops), quantiles(own)
+	f.Hop, f.Plain, f.Own = quantiles(hops), quantiles(plains), quantiles(own)
 	return f, nil
 }
 

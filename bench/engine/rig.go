@@ -28,6 +28,7 @@ type rig struct {
 	local *engine.Local
 	node  *served
 	http  *client
+	plain *plain
 	ways  []way
 }
 
@@ -133,6 +134,9 @@ func newRig(ctx context.Context, opt Options, path string, stderr io.Writer) (r 
 	}
 	r.model, r.local = r.node.models[0].ID, r.node.local
 	r.http = &client{addr: r.node.addr(), model: r.model}
+	if r.plain, err = newPlain(); err != nil {
+		return r, err
+	}
 	r.ways = []way{{variantBare, r.askBare}, {variantEngine, r.askEngine}, {variantHTTP, r.http.ask}}
 	return r, nil
 }
@@ -140,6 +144,9 @@ func newRig(ctx context.Context, opt Options, path string, stderr io.Writer) (r 
 func (r *rig) close() (err error) {
 	if r.http != nil {
 		err = r.http.close()
+	}
+	if r.plain != nil {
+		err = errors.Join(err, r.plain.close())
 	}
 	if r.node != nil {
 		err = errors.Join(err, r.node.close())

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"omx/bench/measure"
+	"omx/node"
 	"omx/node/engine"
 )
 
@@ -74,6 +75,7 @@ func Run(ctx context.Context, opt Options, progress io.Writer) (r *Result, err e
 	if opt.Threads == 0 {
 		opt.Threads = 1
 	}
+	defer node.EaseGC()() // as in a node's process
 	if _, err := engine.Find(opt.EngineDirs...); err != nil {
 		return nil, err
 	}

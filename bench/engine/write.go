@@ -93,6 +93,7 @@ func (f *First) table(model string) *measure.Table {
 	return &measure.Table{Head: []string{fmt.Sprintf("%s: first token after %d", model, f.Prompt), "p50", "p99"}, Rows: [][]string{
 		{variantBare, nanos(f.Bare.P50), nanos(f.Bare.P99)},
 		{"asking its process beside", nanos(f.Hop.P50), nanos(f.Hop.P99)},
+		{"asking a plain HTTP server beside", nanos(f.Plain.P50), nanos(f.Plain.P99)},
 		{variantEngine, nanos(f.Engine.P50), nanos(f.Engine.P99)},
 		{variantHTTP, nanos(f.HTTP.P50), nanos(f.HTTP.P99)},
 		{"of each, outside of the model: omx's own part", nanos(f.Own.P50), nanos(f.Own.P99)},
@@ -138,8 +139,9 @@ worker's. The weights of "random" are random: true for speed, nothing else.
 The bare binding's clock runs in its process, from the text to the first token;
 over HTTP it runs in the client, from before the request is written. omx's own
 part is, of each answer, all but what the worker's clock says of the same: from
-the text to the first token; of it, asking another process over pipes is what no
-engine in a process of its own does without.`
+the text to the first token. Of it, asking another process over pipes is what no
+engine in a process of its own does without, and what a plain HTTP server takes,
+that sleeps where the model works, no server over HTTP.`
 
 // WriteTable writes what a terminal shows.
 func (r *Result) WriteTable(w io.Writer) error {

@@ -19,6 +19,7 @@ import (
 	"omx/bench/seed"
 	benchstore "omx/bench/store"
 	benchnet "omx/bench/testnet"
+	"omx/node"
 	"omx/policies"
 	"omx/policies/abi"
 )
@@ -223,6 +224,7 @@ func (c *benchEngineCmd) Run(e *env) error {
 type benchBareCmd struct{}
 
 func (benchBareCmd) Run(e *env) error {
+	defer node.EaseGC()() // as in a worker
 	if code := benchengine.RunBare(e.stdin, e.stdout, e.stderr); code != 0 {
 		return toldError{fmt.Errorf("the bare binding ended with code %d", code)}
 	}

@@ -65,6 +65,7 @@ type serveCmd struct {
 }
 
 func (c *serveCmd) Run(e *env) error {
+	defer node.EaseGC()()
 	level := slog.LevelWarn
 	if c.Verbose {
 		level = slog.LevelInfo
@@ -150,6 +151,7 @@ func (c *idCmd) Run(e *env) error {
 type workerCmd struct{}
 
 func (workerCmd) Run(e *env) error {
+	defer node.EaseGC()()
 	stdin, ok := e.stdin.(*os.File)
 	if !ok {
 		return errors.New("a worker is started by omx serve, not by hand")
