@@ -151,7 +151,7 @@ const (
 	// none, before the next one is asked, and how long any dial takes at most in a mesh
 	// where there are others to dial: QUIC asks four times in it.
 	reachTime = 2 * time.Second
-	missedFor = 30 * time.Second // after that no request is sent where a dial has failed
+	missedFor = 30 * time.Second // no request is sent where a dial has failed
 
 	// Strangers: a whole shop may join from behind one address at a time, and a
 	// wrong guess costs a second of anybody's time.

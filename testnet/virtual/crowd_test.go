@@ -40,6 +40,26 @@ func inCrowd(t *testing.T, spec CrowdSpec, f func(t *testing.T, c *Crowd)) {
 // chosen.
 var small = CrowdSpec{Nodes: 20, Conns: 10}
 
+// inMembers runs f with whole nodes, more than a node keeps connections, that have found
+// one another; so many hold the model.
+func inMembers(t *testing.T, holders int, f func(t *testing.T, f *Fleet)) {
+	t.Helper()
+	dir := t.TempDir()
+	nodetest.Bubble(t, func(t *testing.T) {
+		all, err := Start(t.Context(), Spec{Nodes: 16, Holders: holders, Conns: 8, Dir: dir})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() {
+			if err := all.Close(); err != nil {
+				t.Error(err)
+			}
+		}()
+		time.Sleep(5 * time.Second)
+		f(t, all)
+	})
+}
+
 // settle awaits that all see all, and that nothing changes then.
 func settle(t *testing.T, c *Crowd, most time.Duration) time.Duration {
 	t.Helper()
@@ -292,18 +312,7 @@ func TestCrowdTraffic(t *testing.T) {
 // Nodes that know one another through others answer for one another, and a node that
 // dies is no candidate of anybody then.
 func TestMembersAnswer(t *testing.T) {
-	dir := t.TempDir()
-	nodetest.Bubble(t, func(t *testing.T) {
-		f, err := Start(t.Context(), Spec{Nodes: 16, Holders: 1, Conns: 8, Dir: dir})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() {
-			if err := f.Close(); err != nil {
-				t.Error(err)
-			}
-		}()
-		time.Sleep(5 * time.Second)
+	inMembers(t, 1, func(t *testing.T, f *Fleet) {
 		holder, through := f.Nodes()-1, 0
 		id := f.hosts[holder].id.String()
 		for i := range holder {

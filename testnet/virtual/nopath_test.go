@@ -1,38 +1,23 @@
 package virtual
 
 import (
+	"slices"
 	"testing"
 	"time"
 
-	"omx/node/nodetest"
 	"omx/testnet/virtual/vnet"
 )
 
 // A request to a node that is known through others goes elsewhere if there is no path to
 // it, and the next ones do at once.
 func TestRequestsWithoutPath(t *testing.T) {
-	dir := t.TempDir()
-	nodetest.Bubble(t, func(t *testing.T) {
-		f, err := Start(t.Context(), Spec{Nodes: 16, Holders: 2, Conns: 8, Dir: dir})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() {
-			if err := f.Close(); err != nil {
-				t.Error(err)
-			}
-		}()
-		time.Sleep(5 * time.Second)
+	inMembers(t, 2, func(t *testing.T, f *Fleet) {
 		ask := func(via int) (by int, took time.Duration) {
 			a := f.Ask(t.Context(), via, Question{Prompt: "hello"})
 			if a.Err != nil {
 				t.Fatalf("node %d: %v", via+1, a.Err)
 			}
-			for by = range f.hosts {
-				if f.hosts[by].name == a.Node {
-					break
-				}
-			}
+			by = slices.IndexFunc(f.hosts, func(h *host) bool { return h.name == a.Node })
 			return by, a.Tokens[0].At - a.Asked
 		}
 		state := func(via, of int) string {
