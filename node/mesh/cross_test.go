@@ -53,6 +53,43 @@ func TestCrossingDials(t *testing.T) {
 	}
 }
 
+// A request to a peer that is just dialling this node waits for that connection.
+func TestRequestMeetsDial(t *testing.T) {
+	ka, kb := newKey(t), newKey(t)
+	listen := []string{freeUDP(t)}
+	a := startPeer(t, Config{Key: ka, Listen: listen, Peers: []string{"/p2p/" + idOf(t, kb).String()}})
+	b := startPeer(t, Config{Key: kb, Peers: []string{"/p2p/" + a.ID().String()}}) // neither dials by itself
+	if dial(t, b.host, a) == nil {
+		t.Fatal("not connected")
+	}
+	nodetest.Eventually(t, "the connection is there", func() bool { return len(a.host.swarm.Conns()) == 1 })
+	asked := make(chan error, 1)
+	go func() {
+		e, err := a.pool.Get(t.Context(), b.ID())
+		if err == nil {
+			e.Release()
+			_, err = ask(t.Context(), a.Mesh, b.ID(), "x")
+		}
+		asked <- err
+	}()
+	nodetest.Eventually(t, "it waits", func() bool {
+		a.pool.mu.Lock()
+		defer a.pool.mu.Unlock()
+		return a.pool.calls[b.ID()] != nil
+	})
+	if e, err := b.pool.Get(t.Context(), a.ID()); err != nil { // only now it opens the control stream
+		t.Fatal(err)
+	} else {
+		e.Release()
+	}
+	if err := <-asked; err != nil {
+		t.Error(err)
+	}
+	if n := len(a.host.swarm.Conns()); n != 1 {
+		t.Errorf("%d connections", n)
+	}
+}
+
 // More peers than the pool may keep is said at the start, not found out later.
 func TestPoolTooSmallForPeers(t *testing.T) {
 	peers := []string{"/p2p/" + idOf(t, newKey(t)).String(), "/p2p/" + idOf(t, newKey(t)).String()}

@@ -152,6 +152,7 @@ const (
 	// where there are others to dial: QUIC asks four times in it.
 	reachTime = 2 * time.Second
 	missedFor = 30 * time.Second // no request is sent where a dial has failed
+	crossings = 3                // dials in a row that meet one of the peer's
 
 	// Strangers: a whole shop may join from behind one address at a time, and a
 	// wrong guess costs a second of anybody's time.

@@ -24,7 +24,8 @@ type listed struct {
 	wake   chan struct{} // has one entry when a dial may do better than the last one
 	gone   chan struct{} // closed when it is no peer any more
 
-	freed   chan struct{} // has one entry after a session has ended
+	came    chan struct{} // has one entry after a session has come up
+	freed   chan struct{} // likewise, has ended
 	events  sync.Mutex    // held while the observer is told of it, so that events come in order
 	serving atomic.Int32  // requests it has open here
 	lanes   atomic.Int32  // likewise
@@ -44,7 +45,7 @@ func newListed(p peer.ID) (*listed, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &listed{id: id, handle: id.Handle(), peer: p, wake: make(chan struct{}, 1), gone: make(chan struct{}), freed: make(chan struct{}, 1)}, nil
+	return &listed{id: id, handle: id.Handle(), peer: p, wake: make(chan struct{}, 1), gone: make(chan struct{}), came: make(chan struct{}, 1), freed: make(chan struct{}, 1)}, nil
 }
 
 // dialAddrs are where to dial it: what the operator says first, then what worked,

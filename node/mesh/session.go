@@ -96,7 +96,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 
 var (
 	errDial      = errors.New("dial")
-	errDialedUs  = errors.New("the peer has dialled this node")
+	errDialedUs  = errors.New("the peer has dialled this node, and says nothing")
 	errNotListed = errors.New("the peer is not listed")
 )
 
@@ -115,14 +115,44 @@ func (m *Mesh) connect(ctx context.Context, id catalog.NodeID) (*link, error) {
 		reach, cancel = context.WithTimeout(ctx, reachTime)
 		defer cancel()
 	}
-	conn, err := m.host.swarm.DialPeer(reach, p.peer)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errDial, err)
+	for range crossings {
+		conn, err := m.host.swarm.DialPeer(reach, p.peer)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", errDial, err)
+		}
+		if conn.Stat().Direction == network.DirOutbound {
+			if l, err := m.converse(ctx, p, conn); !errors.Is(err, errReplaced) {
+				return l, err
+			}
+		}
+		if l := m.arriving(reach, p, conn); l != nil {
+			return l, nil
+		}
 	}
-	if conn.Stat().Direction != network.DirOutbound {
-		return nil, errDialedUs // whoever dials opens the control stream
+	return nil, errDialedUs
+}
+
+// arriving waits for the session of a peer that has dialled this node: who dials opens
+// the control stream. It returns nil if there will be none.
+func (m *Mesh) arriving(ctx context.Context, p *listed, conn network.Conn) *link {
+	for {
+		l := &link{conn: conn}
+		if s := m.sessionOf(p.peer); s != nil {
+			select {
+			case <-s.up:
+				return s.link
+			default:
+				l = s.link
+			}
+		}
+		select {
+		case <-p.came:
+		case <-l.ended().Done():
+			return nil
+		case <-ctx.Done():
+			return nil
+		}
 	}
-	return m.converse(ctx, p, conn)
 }
 
 // converse begins a session on a connection that this node has dialled, and returns
@@ -308,6 +338,10 @@ func (s *session) heard(info catalog.NodeInfo, rtt time.Duration) (err error) {
 		}
 		s.m.overlay.joined(s, s.entry)
 		close(s.up)
+		select {
+		case s.peer.came <- struct{}{}:
+		default:
+		}
 		s.m.startRelaying(s)
 		if s.link.relayed && s.dialed {
 			s.m.wg.Go(func() { s.m.straighten(s) })
