@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"omx/node/api"
+	"omx/node/catalog"
 	"omx/node/engine"
 	"omx/node/mesh"
 	"omx/node/nodetest"
@@ -375,6 +376,38 @@ func TestHops(t *testing.T) {
 		if is := errors.As(err, &refused) && refused.Code == mesh.CodeBadRequest; is == (hops == maxHops) {
 			t.Errorf("%d hops: %v", hops, err)
 		}
+	}
+}
+
+// scopes notes for whom it is asked.
+type scopes struct {
+	engine.Engine
+	seen chan [2]uint64
+}
+
+func (e scopes) Generate(ctx context.Context, p *engine.Prompt, emit func(engine.Token) error) (engine.Usage, error) {
+	e.seen <- [2]uint64{p.Scope, p.Claim.Tenant}
+	return e.Engine.Generate(ctx, p, emit)
+}
+
+// For whom another node is asked, its queue and its cache know from the ticket alone.
+func TestTenantOfTicket(t *testing.T) {
+	e := scopes{newSim(t, engine.SimConfig{Output: 2}), make(chan [2]uint64, 1)}
+	nodes := connect(t, 1, Config{}, Config{Engine: e})
+	c := chat(t, "m")
+	c.Tenant, _ = catalog.ParseTenant("till-7")
+	if _, err := nodes[0].Chat(t.Context(), c, &reader{}); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := <-e.seen, c.Tenant.Handle(); got != [2]uint64{want, want} {
+		t.Errorf("asked for %v, want %d", got, want)
+	}
+	w := wireRequest{Tenant: 7, Prompt: engine.Prompt{Model: model(t, "m"), Scope: 8, Messages: []engine.Message{{Role: "user", Content: "hello"}}}}
+	if _, err := nodes[0].askPeer(t.Context(), nodes[1].id, &w, &peerless{}); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-e.seen; got != [2]uint64{7, 7} {
+		t.Errorf("asked for %v with a ticket for 7", got)
 	}
 }
 

@@ -134,7 +134,7 @@ func meshError(err error) error {
 type meshCollector struct{ n *Node }
 
 var (
-	descRefused     = prometheus.NewDesc("omx_mesh_refused_total", "Times that somebody was not let into the mesh, by reason.", []string{"reason"}, nil)
+	descRefused     = prometheus.NewDesc("omx_mesh_refused_total", "Times that somebody was not let into the mesh, or what a member sent did not count, by reason.", []string{"reason"}, nil)
 	descConnections = prometheus.NewDesc("omx_mesh_connections", "Connections with other nodes.", nil, nil)
 	descThrough     = prometheus.NewDesc("omx_mesh_through_others", "Nodes that are up and known through others only.", nil, nil)
 	descMembers     = prometheus.NewDesc("omx_mesh_members", "Members of the mesh that are known, this node among them.", nil, nil)

@@ -23,7 +23,7 @@ const maxHops = 1
 // wireRequest is a request on its way to another node.
 type wireRequest struct {
 	ID           uint64         `json:"id"`
-	Tenant       uint64         `json:"tenant,omitempty"`
+	Tenant       uint64         `json:"-"` // on the request's ticket
 	Priority     int32          `json:"priority,omitempty"`
 	Class        uint32         `json:"class,omitempty"`
 	Deadline     catalog.Micros `json:"deadline,omitempty"` // µs left
@@ -60,7 +60,7 @@ func (n *Node) askPeer(ctx context.Context, id catalog.NodeID, w *wireRequest, o
 	if err != nil {
 		return usage, fmt.Errorf("encode request: %w", err)
 	}
-	s, err := n.mesh.Open(ctx, id, payload)
+	s, err := n.mesh.Open(ctx, id, w.Tenant, payload)
 	if err != nil {
 		return usage, err
 	}
@@ -90,6 +90,7 @@ func (n *Node) Serve(ctx context.Context, from catalog.NodeID, s *mesh.ServerStr
 		s.Refuse(&mesh.RefusedError{Code: mesh.CodeBadRequest, Message: "the request could not be understood"})
 		return
 	}
+	w.Tenant, w.Prompt.Scope = s.Tenant(), s.Tenant()
 	if w.Ping {
 		s.Done([]byte("{}"))
 		return

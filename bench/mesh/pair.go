@@ -30,6 +30,8 @@ func (seen) PeerDown(catalog.NodeID, error)             {}
 func (seen) PeerRecord(catalog.NodeInfo, time.Duration) {}
 func (seen) PeerSuspect(catalog.NodeID)                 {}
 
+const tenant = 1 // that is asked for
+
 // pair is two ends of a mesh that are connected.
 type pair struct {
 	client, server *mesh.Mesh
@@ -119,7 +121,7 @@ func (p *pair) close() (err error) {
 
 // ask sends a request and reads the whole answer.
 func (p *pair) ask(ctx context.Context, request []byte) error {
-	s, err := p.client.Open(ctx, p.to, request)
+	s, err := p.client.Open(ctx, p.to, tenant, request)
 	if err != nil {
 		return err
 	}

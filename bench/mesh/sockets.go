@@ -73,7 +73,7 @@ func startStream(ctx context.Context, listen listenUDP) (ask, end func() error, 
 	if err != nil {
 		return nil, nil, err
 	}
-	s, err := p.client.Open(ctx, p.to, nil)
+	s, err := p.client.Open(ctx, p.to, tenant, nil)
 	if err != nil {
 		return nil, nil, fmt.Errorf("open stream: %w (%w)", err, p.close())
 	}

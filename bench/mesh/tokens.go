@@ -79,7 +79,7 @@ func tokens(ctx context.Context, streams int, offered float64, d time.Duration) 
 }
 
 func drain(ctx context.Context, p *pair, began time.Time, delays *[]float64) (n int64, err error) {
-	s, err := p.client.Open(ctx, p.to, nil)
+	s, err := p.client.Open(ctx, p.to, tenant, nil)
 	if err != nil {
 		return 0, err
 	}

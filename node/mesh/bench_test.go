@@ -73,7 +73,7 @@ func BenchmarkRequest(b *testing.B) {
 				}
 			}
 		})
-		s, err := client.Open(b.Context(), server.ID(), request)
+		s, err := client.Open(b.Context(), server.ID(), 0, request)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -44,7 +44,7 @@ func BenchmarkBulk(b *testing.B) {
 			b.SetBytes(total)
 			used := cpuTime(b)
 			for b.Loop() {
-				s, err := client.Open(b.Context(), server.ID(), nil)
+				s, err := client.Open(b.Context(), server.ID(), 0, nil)
 				if err != nil {
 					b.Fatal(err)
 				}

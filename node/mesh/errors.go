@@ -22,9 +22,10 @@ const (
 	CodeInternal   Code = 9  // anything else on the serving side
 	CodeCannot     Code = 10 // the model, or its engine, cannot do this
 	CodeNoMemory   Code = 11 // the model cannot be loaded beside others now
+	CodeTicket     Code = 12 // its ticket does not count, see Open
 )
 
-var codeNames = [...]string{"", "busy", "no model", "too long", "shed", "rejected", "lost", "draining", "bad request", "internal", "cannot", "no memory"}
+var codeNames = [...]string{"", "busy", "no model", "too long", "shed", "rejected", "lost", "draining", "bad request", "internal", "cannot", "no memory", "ticket"}
 
 func (c Code) String() string {
 	if c > 0 && int(c) < len(codeNames) {

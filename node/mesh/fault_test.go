@@ -43,7 +43,7 @@ func TestSilentPeer(t *testing.T) {
 	if a.Has(b.ID()) || a.Count() != 0 {
 		t.Error("a silent peer is still in the pool")
 	}
-	if _, err := a.Open(t.Context(), b.ID(), nil); !errors.Is(err, ErrUnreachable) {
+	if _, err := a.Open(t.Context(), b.ID(), 0, nil); !errors.Is(err, ErrUnreachable) {
 		t.Errorf("open = %v", err)
 	}
 	select {
@@ -67,7 +67,7 @@ func TestNonsenseOnStreams(t *testing.T) {
 		{"unknown version of the control stream", []byte{tagControl, version + 1}},
 		{"unknown kind", appendFrame([]byte{tagRequest, version}, 99, nil)},
 		{"not a request", appendToken([]byte{tagRequest, version}, []byte("x"), 1)},
-		{"request too long", appendHeader([]byte{tagRequest, version}, kindRequest, MaxRequest+1)},
+		{"request too long", appendHeader([]byte{tagRequest, version}, kindRequest, maxTicketed+1)},
 		{"token of 4 GiB", appendHeader([]byte{tagRequest, version}, kindToken, -1)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -123,7 +123,7 @@ func TestLimitOfOpenRequests(t *testing.T) {
 	})
 	var open []*Stream
 	for len(open) < 200 {
-		s, err := a.Open(t.Context(), b.ID(), nil)
+		s, err := a.Open(t.Context(), b.ID(), 0, nil)
 		if err != nil {
 			t.Fatalf("request %d: %v", len(open), err)
 		}
@@ -136,11 +136,11 @@ func TestLimitOfOpenRequests(t *testing.T) {
 		}
 	}
 	var refused *RefusedError
-	if _, err := a.Open(t.Context(), b.ID(), nil); !errors.As(err, &refused) || refused.Code != CodeBusy {
+	if _, err := a.Open(t.Context(), b.ID(), 0, nil); !errors.As(err, &refused) || refused.Code != CodeBusy {
 		t.Errorf("one too many: %v", err)
 	}
 	open[0].Close()
-	s, err := a.Open(t.Context(), b.ID(), nil)
+	s, err := a.Open(t.Context(), b.ID(), 0, nil)
 	if err != nil {
 		t.Fatalf("after one has ended: %v", err)
 	}

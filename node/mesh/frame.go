@@ -15,7 +15,7 @@ const (
 	tagRequest = 'R'
 	tagMember  = 'M'
 	tagLane    = 'L' // bytes follow, whose meaning is not the mesh's
-	version    = 7
+	version    = 8
 
 	prefaceLen = 2
 	headerLen  = 5
@@ -62,7 +62,7 @@ const (
 func (k kind) limit() (n int, ok bool) {
 	switch k {
 	case kindRequest:
-		return MaxRequest, true
+		return maxTicketed, true
 	case kindDone:
 		return MaxTrailer, true
 	case kindCredential:

@@ -27,7 +27,7 @@ func TestFrameReader(t *testing.T) {
 		{"header without payload", head(kindToken, 5), io.ErrUnexpectedEOF},
 		{"empty payload", head(kindDone, 0), nil},
 		{"longest request", appendFrame(nil, kindRequest, big), nil},
-		{"request too long", head(kindRequest, MaxRequest+1), ErrProtocol},
+		{"request too long", head(kindRequest, maxTicketed+1), ErrProtocol},
 		{"token too long", head(kindToken, MaxFrame+1), ErrProtocol},
 		{"length wraps", head(kindToken, math.MaxUint32), ErrProtocol},
 		{"unknown kind", head(99, 1), ErrProtocol},

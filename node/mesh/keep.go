@@ -2,6 +2,7 @@ package mesh
 
 import (
 	"context"
+	"encoding/binary"
 	"sync"
 	"time"
 
@@ -19,8 +20,10 @@ type requestStream struct {
 }
 
 // ask sends a request, or resets the stream.
-func (s *requestStream) ask(request []byte) error {
-	b := appendFrame(s.buf, kindRequest, request)
+func (s *requestStream) ask(u use, request []byte) error {
+	at := len(s.buf)
+	b := append(u.append(appendHeader(s.buf, kindRequest, 0)), request...)
+	binary.BigEndian.PutUint32(b[at:], uint32(len(b)-at-headerLen))
 	if s.buf = nil; cap(b) <= keepBuffer {
 		s.buf = b[:0]
 	}
@@ -38,9 +41,9 @@ func (s *requestStream) ask(request []byte) error {
 
 // askFor sends a request for as long as ctx lasts: one that nobody reads may take
 // long to send.
-func (s *requestStream) askFor(ctx context.Context, request []byte) (stop func() bool, err error) {
+func (s *requestStream) askFor(ctx context.Context, u use, request []byte) (stop func() bool, err error) {
 	stop = context.AfterFunc(ctx, s.cancel)
-	if err = s.ask(request); err != nil {
+	if err = s.ask(u, request); err != nil {
 		stop()
 	}
 	return stop, err

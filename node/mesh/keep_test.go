@@ -71,7 +71,7 @@ func TestNextRequestBeforeReturn(t *testing.T) {
 	if _, err := ask(t.Context(), client.Mesh, server.ID(), "first"); err != nil {
 		t.Fatal(err)
 	}
-	st, err := client.Open(t.Context(), server.ID(), []byte("second"))
+	st, err := client.Open(t.Context(), server.ID(), 0, []byte("second"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +94,7 @@ func TestStreamsNotKept(t *testing.T) {
 	client.cfg.KeepStreams = 2
 	var open []*Stream
 	for range 4 {
-		s, err := client.Open(t.Context(), server.ID(), []byte("w"))
+		s, err := client.Open(t.Context(), server.ID(), 0, []byte("w"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -114,7 +114,7 @@ func TestStreamsNotKept(t *testing.T) {
 		t.Errorf("%d streams are kept, 2 are allowed", n)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	s, err := client.Open(ctx, server.ID(), []byte("w"))
+	s, err := client.Open(ctx, server.ID(), 0, []byte("w"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,8 +159,8 @@ func TestRequestBeforeAnswer(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Reset()
-	b := appendFrame([]byte{tagRequest, version}, kindRequest, []byte("one"))
-	if _, err := s.Write(appendFrame(b, kindRequest, []byte("two"))[:len(b)]); err != nil {
+	request := append(ticketed(t, client, server, 0), "one"...)
+	if _, err := s.Write(appendFrame([]byte{tagRequest, version}, kindRequest, request)); err != nil {
 		t.Fatal(err)
 	}
 	if k, _, err := newFrameReader(s).next(); k != kindAccepted || err != nil {

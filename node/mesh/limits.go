@@ -54,6 +54,12 @@ const (
 	watchAfter  = 2 * time.Millisecond // into an answer: then the peer's wish to end it counts
 	keepBuffer  = 64 << 10             // bytes; a larger buffer is not kept with its stream
 
+	// A ticket is good for so long and so many requests. The serving end takes it as long
+	// again as a request may take to arrive, and remembers so many on a connection.
+	ticketTime   = 30 * time.Second
+	ticketUses   = 4096
+	ticketWindow = 256
+
 	// The watcher. On a LAN a peer that has gone is suspect 100 ms after its last packet,
 	// at a round trip of 50 ms after 150 ms and what its round trips vary by: two pings
 	// on, and as long as a machine that computes on all its cores may take to come to

@@ -129,7 +129,7 @@ func echo(ctx context.Context, s *ServerStream) {
 
 // ask sends a request and reads its answer: the words, and how it ended.
 func ask(ctx context.Context, m *Mesh, id catalog.NodeID, request string) (string, error) {
-	s, err := m.Open(ctx, id, []byte(request))
+	s, err := m.Open(ctx, id, 0, []byte(request))
 	if err != nil {
 		return "", err
 	}
@@ -188,7 +188,7 @@ func mute(muted *atomic.Bool) func(string, *net.UDPAddr) (net.PacketConn, error)
 // begun is a request whose first token has come; it ends with the test.
 func begun(t testing.TB, from, to *testPeer) *Stream {
 	t.Helper()
-	s, err := from.Open(t.Context(), to.ID(), nil)
+	s, err := from.Open(t.Context(), to.ID(), 0, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

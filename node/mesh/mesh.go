@@ -50,6 +50,7 @@ type Mesh struct {
 	id       catalog.NodeID
 	handle   uint64 // of id
 	peer     peer.ID
+	key      member.ID
 	host     *host
 	peers    *peerTable
 	members  *members // nil: nodes list one another
@@ -114,7 +115,7 @@ func New(cfg Config, observe Observer, handler Handler) (*Mesh, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Mesh{cfg: cfg, log: cfg.Log, id: id, handle: id.Handle(), peer: pid, observe: observe, handler: handler,
+	m := &Mesh{cfg: cfg, log: cfg.Log, id: id, handle: id.Handle(), peer: pid, key: member.ID(cfg.Key.Public().(ed25519.PublicKey)), observe: observe, handler: handler,
 		sessions: map[peer.ID]*session{}, coord: NewCoordinate(), ended: make(chan struct{}, 1),
 		record: catalog.NodeInfo{ID: id}, requests: make(chan struct{}, cfg.MaxRequests), lanes: make(chan struct{}, maxLanes), served: map[*ServerStream]struct{}{}}
 	if m.members, err = openMembers(m, cfg.Dir, cfg.Key); err != nil {

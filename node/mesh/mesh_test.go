@@ -28,7 +28,7 @@ func TestRequest(t *testing.T) {
 	if got, err := ask(t.Context(), a.Mesh, b.ID(), big[:len(big)/64]); err != nil || len(got) < len(big)/64 {
 		t.Errorf("large request: %d bytes, %v", len(got), err)
 	}
-	if _, err := a.Open(t.Context(), b.ID(), make([]byte, MaxRequest+1)); err == nil {
+	if _, err := a.Open(t.Context(), b.ID(), 0, make([]byte, MaxRequest+1)); err == nil {
 		t.Error("an oversized request was sent")
 	}
 }

@@ -18,7 +18,8 @@ type listed struct {
 	id     catalog.NodeID
 	handle uint64 // of id
 	peer   peer.ID
-	node   member.ID     // zero where the mesh has no key
+	key    member.ID     // of id
+	node   member.ID     // the same; zero where the mesh has no key
 	far    far           // what others say of it; under overlay.mu
 	up     bool          // has spoken in its present session; under Mesh.mu
 	wake   chan struct{} // has one entry when a dial may do better than the last one
@@ -45,7 +46,11 @@ func newListed(p peer.ID) (*listed, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &listed{id: id, handle: id.Handle(), peer: p, wake: make(chan struct{}, 1), gone: make(chan struct{}), came: make(chan struct{}, 1), freed: make(chan struct{}, 1)}, nil
+	key, err := member.FromPeer(p)
+	if err != nil {
+		return nil, err
+	}
+	return &listed{id: id, handle: id.Handle(), peer: p, key: key, wake: make(chan struct{}, 1), gone: make(chan struct{}), came: make(chan struct{}, 1), freed: make(chan struct{}, 1)}, nil
 }
 
 // dialAddrs are where to dial it: what the operator says first, then what worked,

@@ -87,7 +87,7 @@ func soon(t *testing.T, what string, within time.Duration, cond func() bool) tim
 
 func answered(t *testing.T, from, to *testPeer, text string) error {
 	t.Helper()
-	s, err := from.Open(t.Context(), to.ID(), []byte(text))
+	s, err := from.Open(t.Context(), to.ID(), 0, []byte(text))
 	if err != nil {
 		return err
 	}
@@ -148,7 +148,7 @@ func TestAnswerOutlivesTheRelayedConnection(t *testing.T) {
 			s.Done(nil)
 		}
 		soon(t, "connected", 10*time.Second, func() bool { return path(a, b) == "relayed" })
-		s, err := a.Open(t.Context(), b.ID(), []byte("?"))
+		s, err := a.Open(t.Context(), b.ID(), 0, []byte("?"))
 		if err != nil {
 			t.Fatal(err)
 		}

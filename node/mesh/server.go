@@ -16,7 +16,9 @@ import (
 // or Fail; without Accept, the first of the others says it. It must not be used after the handler has returned.
 type ServerStream struct {
 	s       network.Stream
+	link    *link // whose it is
 	request []byte
+	tenant  uint64
 	buf     []byte
 	said    bool        // that the request is accepted
 	ended   atomic.Bool // the answer's last frame was sent
@@ -31,7 +33,11 @@ type ServerStream struct {
 // serveStream answers one request after another, until the peer ends the stream
 // or has not used it for keepServed.
 func (m *Mesh) serveStream(p *listed, s network.Stream, r *frameReader) {
-	st := &ServerStream{s: s, watched: make(chan bool, 1)}
+	st := &ServerStream{s: s, link: m.linkOf(p, s.Conn()), watched: make(chan bool, 1)}
+	if st.link == nil { // its session has just ended
+		_ = s.Reset()
+		return
+	}
 	m.serving(st, true)
 	defer m.serving(st, false)
 	for {
@@ -146,6 +152,12 @@ func (m *Mesh) endIdle(now time.Time) {
 
 // answer has the handler serve a request if there is room for one more.
 func (m *Mesh) answer(ctx context.Context, p *listed, st *ServerStream) {
+	var reason string
+	if st.tenant, st.request, reason = st.link.checker.check(m, st.link, st.request, time.Now()); reason != "" {
+		m.refused.count(reason)
+		st.Refuse(&RefusedError{Code: CodeTicket, Message: "the request's ticket does not count: " + reason})
+		return
+	}
 	if e := m.refusal(p); e != nil {
 		st.Refuse(e)
 		return
@@ -183,6 +195,9 @@ func (m *Mesh) admit(p *listed) bool {
 
 // Request is the payload the peer sent; valid until the handler returns.
 func (s *ServerStream) Request() []byte { return s.request }
+
+// Tenant is for whom the peer asks; it has signed that.
+func (s *ServerStream) Tenant() uint64 { return s.tenant }
 
 // Accept says that the request is being served, before there is a token.
 func (s *ServerStream) Accept() error {

@@ -19,9 +19,12 @@ import (
 // link is a connection as the pool keeps it.
 type link struct {
 	conn    network.Conn
+	peer    *listed
 	relayed bool // it goes through a third node
 	lingers atomic.Bool
 	kept    kept
+	issuer  issuer
+	checker checker
 }
 
 // Close implements Conn for the pool; a link that lingers goes by itself.
@@ -188,7 +191,7 @@ func (m *Mesh) inUse(p *listed) bool {
 
 func (m *Mesh) newSession(p *listed, stream network.Stream, dialed bool) *session {
 	conn := stream.Conn()
-	s := &session{m: m, peer: p, link: &link{conn: conn, relayed: isCircuit(conn.RemoteMultiaddr())}, stream: stream, dialed: dialed,
+	s := &session{m: m, peer: p, link: &link{conn: conn, peer: p, relayed: isCircuit(conn.RemoteMultiaddr())}, stream: stream, dialed: dialed,
 		wake: make(chan struct{}, 1), tell: make(chan struct{}, 1), up: make(chan struct{}), out: make(chan []byte, maxControl), punched: make(chan []ma.Multiaddr, 1)}
 	m.overlay.begin(s)
 	return s
@@ -450,6 +453,18 @@ func (m *Mesh) moveTowards(remote Coordinate, rtt time.Duration) {
 	m.mu.Lock()
 	m.coord = Update(m.coord, remote, rtt, rand.Float64)
 	m.mu.Unlock()
+}
+
+// linkOf is a connection with a peer, nil if no session is on it.
+func (m *Mesh) linkOf(p *listed, conn network.Conn) *link {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for s := m.sessions[p.peer]; s != nil; s = s.before {
+		if s.link.conn == conn {
+			return s.link
+		}
+	}
+	return nil
 }
 
 // sessionOf is the session in use with a peer, nil if there is none.

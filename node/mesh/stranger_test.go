@@ -16,7 +16,7 @@ func TestStrangerIsRefused(t *testing.T) {
 	if member.Count() != 0 || stranger.Count() != 0 || stranger.Has(member.ID()) {
 		t.Error("a stranger counts as a peer")
 	}
-	if _, err := stranger.Open(t.Context(), member.ID(), []byte("x")); !errors.Is(err, ErrUnreachable) {
+	if _, err := stranger.Open(t.Context(), member.ID(), 0, []byte("x")); !errors.Is(err, ErrUnreachable) {
 		t.Errorf("open = %v, want ErrUnreachable", err)
 	}
 }
@@ -38,7 +38,7 @@ func TestStrangersAreRefusedByReason(t *testing.T) {
 	// With a token open, a stranger gets in for a moment, and no further.
 	invite(t, first, member.Serve, 1)
 	eventually(t, "a visitor that has nothing to say", func() bool { return first.Refusals()[unreadable] > 0 })
-	if _, err := listing.Open(t.Context(), first.ID(), []byte("x")); !errors.Is(err, ErrUnreachable) {
+	if _, err := listing.Open(t.Context(), first.ID(), 0, []byte("x")); !errors.Is(err, ErrUnreachable) {
 		t.Errorf("open = %v", err)
 	}
 	if first.Count() != 0 || len(first.peers.all()) != 0 {

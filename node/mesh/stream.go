@@ -20,6 +20,7 @@ type Stream struct {
 	ctx     context.Context
 	s       *requestStream
 	entry   *Entry[*link]
+	ticket  *ticket
 	most    int // streams that are kept
 	trailer []byte
 	end     error // what the last frame said, once it has come
@@ -27,10 +28,11 @@ type Stream struct {
 	closed  bool
 }
 
-// Open sends a request to a peer that is up. The end of ctx cancels it, there as
-// well as here. Errors: ErrUnreachable, *RefusedError if too many are open to
-// that peer already, ctx's.
-func (m *Mesh) Open(ctx context.Context, id catalog.NodeID, request []byte) (*Stream, error) {
+// Open sends a request for a tenant to a peer that is up. The end of ctx cancels it,
+// there as well as here. The peer serves it once, and is shown this node's signature
+// that it is for that tenant. Errors: ErrUnreachable, *RefusedError if too many are
+// open to that peer already, ctx's.
+func (m *Mesh) Open(ctx context.Context, id catalog.NodeID, tenant uint64, request []byte) (*Stream, error) {
 	if len(request) > MaxRequest {
 		return nil, fmt.Errorf("send request: %d bytes, the limit is %d", len(request), MaxRequest)
 	}
@@ -48,7 +50,12 @@ func (m *Mesh) Open(ctx context.Context, id catalog.NodeID, request []byte) (*St
 		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
 	m.watcher.wake()
-	s, stop, err := e.Conn().send(ctx, request)
+	var s *requestStream
+	var stop func() bool
+	u, err := e.Conn().issuer.use(m, e.Conn(), tenant, time.Now())
+	if err == nil {
+		s, stop, err = e.Conn().send(ctx, u, request)
+	}
 	if err != nil {
 		e.Release()
 		if ctx.Err() != nil {
@@ -56,14 +63,14 @@ func (m *Mesh) Open(ctx context.Context, id catalog.NodeID, request []byte) (*St
 		}
 		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
-	return &Stream{ctx: ctx, s: s, entry: e, most: m.cfg.KeepStreams, stop: stop}, nil
+	return &Stream{ctx: ctx, s: s, entry: e, ticket: u.ticket, most: m.cfg.KeepStreams, stop: stop}, nil
 }
 
 // send writes a request to a kept stream, or a new one. The end of ctx resets it
 // until stop is called.
-func (l *link) send(ctx context.Context, request []byte) (s *requestStream, stop func() bool, err error) {
+func (l *link) send(ctx context.Context, u use, request []byte) (s *requestStream, stop func() bool, err error) {
 	if s = l.kept.take(time.Now()); s != nil {
-		if stop, err = s.askFor(ctx, request); err == nil {
+		if stop, err = s.askFor(ctx, u, request); err == nil {
 			return s, stop, nil
 		}
 	}
@@ -73,9 +80,9 @@ func (l *link) send(ctx context.Context, request []byte) (s *requestStream, stop
 	if err != nil {
 		return nil, nil, err
 	}
-	s = &requestStream{Stream: n, reader: newFrameReader(n), buf: append(make([]byte, 0, prefaceLen+headerLen+len(request)), tagRequest, version)}
+	s = &requestStream{Stream: n, reader: newFrameReader(n), buf: append(make([]byte, 0, prefaceLen+headerLen+useLen+proofLen+len(request)), tagRequest, version)}
 	s.cancel = func() { _ = n.Reset() }
-	stop, err = s.askFor(ctx, request)
+	stop, err = s.askFor(ctx, u, request)
 	return s, stop, err
 }
 
@@ -91,6 +98,9 @@ func (s *Stream) Next() (Token, error) {
 		if err != nil {
 			return Token{}, s.lost(err)
 		}
+		if !s.ticket.shown.Load() {
+			s.ticket.shown.Store(true)
+		}
 		switch k {
 		case kindAccepted:
 		case kindToken:
@@ -100,13 +110,24 @@ func (s *Stream) Next() (Token, error) {
 		case kindDone:
 			s.trailer, s.end = append([]byte(nil), payload...), ErrDone
 		case kindRefused:
-			s.end = orProtocol(parseRefused(payload))
+			s.end = s.refused(payload)
 		case kindFailed:
 			s.end = orProtocol(parseFailed(payload))
 		default:
 			return Token{}, fmt.Errorf("%w: frame kind %d in an answer", ErrProtocol, k)
 		}
 	}
+}
+
+func (s *Stream) refused(payload []byte) error {
+	e, err := parseRefused(payload)
+	if err != nil {
+		return err
+	}
+	if e.Code == CodeTicket {
+		s.ticket.void.Store(true)
+	}
+	return e
 }
 
 func orProtocol[E error](e E, err error) error {

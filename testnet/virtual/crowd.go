@@ -338,7 +338,7 @@ func (b *Body) Serve(_ context.Context, _ catalog.NodeID, s *mesh.ServerStream) 
 
 // Ask asks another node, and returns what it says.
 func (b *Body) Ask(ctx context.Context, to *Body) (string, error) {
-	s, err := b.mesh.Open(ctx, to.ID, []byte("who are you?"))
+	s, err := b.mesh.Open(ctx, to.ID, 0, []byte("who are you?"))
 	if err != nil {
 		return "", err
 	}

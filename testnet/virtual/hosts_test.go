@@ -62,7 +62,7 @@ func TestBareHosts(t *testing.T) {
 			asked := make(chan error, n)
 			for i, m := range hosts {
 				go func() {
-					s, err := m.Open(t.Context(), ids[(i+1)%n], make([]byte, 1000))
+					s, err := m.Open(t.Context(), ids[(i+1)%n], 0, make([]byte, 1000))
 					if err == nil {
 						_, err = s.Next()
 						s.Close()
