@@ -37,7 +37,7 @@ func (o *overlay) tookWords(s *session, b []byte) error {
 	o.mu.Lock()
 	x := &s.side
 	err := eachWord(b, func(handle uint64, w word) {
-		p := o.m.peers.handle(handle)
+		p, was := o.m.peers.handle(handle), x.hears[handle]
 		switch {
 		case !x.kept || !x.asked || handle == o.m.handle:
 			return // it came late
@@ -53,7 +53,7 @@ func (o *overlay) tookWords(s *session, b []byte) error {
 		}
 		if w == wordHeard {
 			back = back || p.far.fails && !o.gaps[p].IsZero()
-		} else if p.far.via == s {
+		} else if p.far.via == s || p.far.via == nil && was == wordSuspect {
 			p.far.last = w
 			if w == wordLost || w == wordLeft {
 				p.far.until = time.Now()
@@ -181,6 +181,18 @@ func (o *overlay) nearest(p *listed) (best *session, hearers int) {
 		best = v
 	}
 	return best, hearers
+}
+
+// hearing are those sessions whose other end hears a member, as far as it is said.
+func (o *overlay) hearing(p *listed, among []*session) (list []*session) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, s := range among {
+		if w := s.side.hears[p.handle]; w == wordHeard || w == wordSuspect {
+			list = append(list, s)
+		}
+	}
+	return list
 }
 
 func (o *overlay) suspected(p *listed) bool {

@@ -28,6 +28,7 @@ type testPeer struct {
 	*Mesh
 	mu      sync.Mutex
 	up      map[catalog.NodeID]bool
+	down    map[catalog.NodeID]error // why
 	suspect map[catalog.NodeID]int
 	records map[catalog.NodeID]catalog.NodeInfo
 	rtt     time.Duration
@@ -35,8 +36,11 @@ type testPeer struct {
 	serve   func(ctx context.Context, s *ServerStream)
 }
 
-func (p *testPeer) PeerUp(id catalog.NodeID)            { p.note(func() { p.up[id] = true }) }
-func (p *testPeer) PeerDown(id catalog.NodeID, _ error) { p.note(func() { p.up[id] = false }) }
+func (p *testPeer) PeerUp(id catalog.NodeID) { p.note(func() { p.up[id] = true }) }
+func (p *testPeer) PeerDown(id catalog.NodeID, why error) {
+	p.note(func() { p.up[id], p.down[id] = false, why })
+}
+
 func (p *testPeer) PeerRecord(i catalog.NodeInfo, d time.Duration) {
 	p.note(func() { p.records[i.ID], p.rtt = i, d })
 }
@@ -150,7 +154,7 @@ func ask(ctx context.Context, m *Mesh, id catalog.NodeID, request string) (strin
 // startPeer is a peer that answers by echo, and runs until the test ends.
 func startPeer(t testing.TB, cfg Config) *testPeer {
 	t.Helper()
-	p := &testPeer{up: map[catalog.NodeID]bool{}, suspect: map[catalog.NodeID]int{}, records: map[catalog.NodeID]catalog.NodeInfo{}, changed: make(chan struct{}, 1), serve: echo}
+	p := &testPeer{up: map[catalog.NodeID]bool{}, down: map[catalog.NodeID]error{}, suspect: map[catalog.NodeID]int{}, records: map[catalog.NodeID]catalog.NodeInfo{}, changed: make(chan struct{}, 1), serve: echo}
 	m, err := New(cfg, p, p)
 	if err != nil {
 		t.Fatal(err)

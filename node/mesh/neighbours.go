@@ -330,6 +330,11 @@ func (o *overlay) rekeep(s *session) {
 		}
 		o.mark(c)
 	}
+	for handle, w := range x.hears { // it may have been the last to suspect one
+		if c := o.m.peers.handle(handle); c != nil && w == wordSuspect {
+			o.mark(c)
+		}
+	}
 	x.neighbour = neighbour{}
 }
 

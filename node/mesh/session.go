@@ -67,6 +67,7 @@ type session struct {
 	out    chan []byte   // frames to be written beside the record
 	watch  watched       // the watcher's
 	gone   atomic.Bool   // the watcher has given it up
+	late   atomic.Bool   // its next record is
 	told   told
 	side   side          // the overlay's
 	rtt    atomic.Int64  // ns, of the last record
@@ -361,6 +362,11 @@ var errReplaced = errors.New("another connection took its place")
 // hangs up then.
 func (s *session) read(r *frameReader) error {
 	began := time.Now()
+	late := time.AfterFunc(s.m.lateAfter(), func() {
+		s.late.Store(true)
+		s.m.watcher.wake()
+	})
+	defer late.Stop()
 	for {
 		_ = s.stream.SetReadDeadline(time.Now().Add(s.m.cfg.Silence))
 		if s.link.lingers.Load() {
@@ -382,6 +388,8 @@ func (s *session) read(r *frameReader) error {
 			}
 			continue // it may be renewing its credential here just now
 		}
+		s.late.Store(false)
+		late.Reset(s.m.lateAfter())
 		info, remote, err := decodeRecord(payload, s.peer.id, s.m.cfg.Now())
 		if err != nil {
 			return err
@@ -393,6 +401,9 @@ func (s *session) read(r *frameReader) error {
 		}
 	}
 }
+
+// lateAfter is when a peer's record is late enough for a closer look: two are missing.
+func (m *Mesh) lateAfter() time.Duration { return m.cfg.Silence * 2 / 3 }
 
 // took takes what is no record. Of who is no member only what might make it one
 // counts.

@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// watcher notices peers that have gone while requests are open at them, long before
-// they count as silent. It looks at what comes on a connection, not at tokens: a
-// peer that computes for a minute still acknowledges a ping at once. While no
-// request is open it rests and nothing is sent.
+// watcher notices peers that have gone while requests are open at them, or whose
+// records do not come, before they count as silent. It looks at what comes on a connection, not at tokens: a
+// peer that computes for a minute still acknowledges a ping at once. While no request
+// is open and no record late it rests and nothing is sent.
 //
 // A peer that does not answer is suspect: the observer is told, and others are asked
 // whether they hear it (SWIM, Das et al., 2002). If one of them is as little
@@ -114,7 +114,7 @@ func (w *watcher) sessions() []*session {
 
 // needed tells whether somebody wants to know of the peer.
 func (s *session) needed() bool {
-	if s.watch.stalled || len(s.watch.askers) > 0 {
+	if s.watch.stalled || len(s.watch.askers) > 0 || s.late.Load() {
 		return true
 	}
 	e := s.m.pool.find(s.peer.id)
@@ -234,6 +234,9 @@ func (w *watcher) others(s *session, n int) []*session {
 		}
 	}
 	w.m.mu.Unlock()
+	if know := w.m.overlay.hearing(s.peer, all); len(know) > 0 { // in a large mesh not all do
+		all = know
+	}
 	rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	return all[:min(n, len(all))]
 }

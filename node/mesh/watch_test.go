@@ -64,6 +64,33 @@ func TestVanishedPeerIsGoneBySecondOpinion(t *testing.T) {
 	}
 }
 
+// A peer that vanishes while nothing is asked of it is suspect once its records are
+// late, and gone by second opinion before it has been silent for long enough.
+func TestVanishedIdlePeer(t *testing.T) {
+	const silence = 6 * time.Second
+	a, b, c, muted, _ := trio(t, silence)
+	muted.Store(true)
+	since := time.Now()
+	for _, p := range []*testPeer{a, b} {
+		p.await(t, "it is suspect", func() bool { return p.suspect[c.ID()] > 0 })
+		t.Logf("suspect after %v", time.Since(since).Round(time.Millisecond))
+	}
+	for _, p := range []*testPeer{a, b} {
+		p.await(t, "it is down", func() bool { return !p.up[c.ID()] })
+		p.mu.Lock()
+		if err := p.down[c.ID()]; !errors.Is(err, errGone) {
+			t.Errorf("it is down since %v", err)
+		}
+		p.mu.Unlock()
+	}
+	t.Logf("down after %v", time.Since(since).Round(time.Millisecond))
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.suspect[b.ID()] > 0 {
+		t.Error("a peer that answers is suspect")
+	}
+}
+
 // A peer that others hear is not given up before it has been silent for long enough:
 // the path to it may be broken, or this node.
 func TestBrokenPathIsNotDeath(t *testing.T) {
