@@ -104,8 +104,8 @@ func (u use) append(b []byte) []byte {
 type issuer struct {
 	mu     sync.Mutex
 	scope  *ticketScope
-	serial uint64 // of the last one
-	by     map[uint64]*ticket
+	serial uint64             // of the last one
+	by     map[uint64]*ticket // by tenant
 }
 
 // use is the next one of a tenant's ticket.
@@ -153,7 +153,7 @@ type stub struct {
 type checker struct {
 	mu    sync.Mutex
 	scope *ticketScope
-	stubs []*stub // by serial
+	stubs map[uint64]*stub // by serial, modulo ticketWindow
 }
 
 // check takes the ticket in front of a request off, and says for which tenant it is; or
@@ -169,32 +169,19 @@ func (c *checker) check(m *Mesh, l *link, b []byte, now time.Time) (tenant uint6
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.stubs == nil {
-		scope, err := l.scope(m.overlay.mesh)
-		if err != nil {
-			return 0, nil, ticketUnknown
-		}
-		c.scope, c.stubs = scope, make([]*stub, ticketWindow)
-	}
-	at := &c.stubs[serial%ticketWindow]
-	switch s := *at; {
+	s := c.stubs[serial%ticketWindow]
+	switch {
 	case s != nil && s.serial > serial:
 		return 0, nil, ticketExpired
-	case s == nil || s.serial < serial:
-		if n == 0 {
-			return 0, nil, ticketUnknown
-		}
-		lasts := time.Duration(binary.BigEndian.Uint32(proof[8:])) * time.Millisecond
-		signed := c.scope.text(m.key, serial, proof[:proofLen-ed25519.SignatureSize])
-		if lasts > ticketTime || !ed25519.Verify(l.peer.key[:], signed, proof[proofLen-ed25519.SignatureSize:]) {
+	case s != nil && s.serial == serial: // it has been shown
+	case n == 0:
+		return 0, nil, ticketUnknown
+	default:
+		if s = c.verify(m, l, serial, proof, now); s == nil {
 			return 0, nil, ticketForged
 		}
-		if s == nil {
-			*at = &stub{}
-		}
-		**at = stub{serial: serial, tenant: binary.BigEndian.Uint64(proof), until: now.Add(lasts + requestTimeout)}
+		c.stubs[serial%ticketWindow] = s
 	}
-	s := *at
 	word, bit := &s.used[number/64], uint64(1)<<(number%64)
 	switch {
 	case !now.Before(s.until):
@@ -204,4 +191,22 @@ func (c *checker) check(m *Mesh, l *link, b []byte, now time.Time) (tenant uint6
 	}
 	*word |= bit
 	return s.tenant, request, ""
+}
+
+// verify is a new ticket's stub, nil if the peer has not signed it for this node and
+// this connection.
+func (c *checker) verify(m *Mesh, l *link, serial uint64, proof []byte, now time.Time) *stub {
+	if c.scope == nil {
+		scope, err := l.scope(m.overlay.mesh)
+		if err != nil {
+			return nil
+		}
+		c.scope, c.stubs = scope, map[uint64]*stub{}
+	}
+	lasts := time.Duration(binary.BigEndian.Uint32(proof[8:])) * time.Millisecond
+	signed, signature := proof[:proofLen-ed25519.SignatureSize], proof[proofLen-ed25519.SignatureSize:]
+	if lasts > ticketTime || !ed25519.Verify(l.peer.key[:], c.scope.text(m.key, serial, signed), signature) {
+		return nil
+	}
+	return &stub{serial: serial, tenant: binary.BigEndian.Uint64(proof), until: now.Add(lasts + requestTimeout)}
 }

@@ -215,6 +215,27 @@ func TestTicketInTime(t *testing.T) {
 	}
 }
 
+// One more use of a ticket costs nothing on the heap, here and there.
+func TestTicketUseAllocates(t *testing.T) {
+	a, b := pair(t, 3*time.Second)
+	b.await(t, "a is up", func() bool { return b.up[a.ID()] })
+	l, r := a.pool.find(b.ID()).Conn(), b.pool.find(a.ID()).Conn()
+	now := time.Now()
+	buf := ticketed(t, a, b, 1)
+	if _, _, reason := r.checker.check(b.Mesh, r, buf, now); reason != "" {
+		t.Fatal(reason)
+	}
+	if n := testing.AllocsPerRun(1000, func() {
+		u, err := l.issuer.use(a.Mesh, l, 1, now)
+		buf = u.append(buf[:0])
+		if _, _, reason := r.checker.check(b.Mesh, r, buf, now); err != nil || reason != "" {
+			t.Error(err, reason)
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
 func FuzzTicket(f *testing.F) {
 	a, b := pair(f, 3*time.Second)
 	b.await(f, "a is up", func() bool { return b.up[a.ID()] })
