@@ -36,10 +36,15 @@ func copiesOf(t *testing.T, nodes []*Node, name string) (n int) {
 
 // old has a node forget that it has begun just now, and so may have promised something
 // before.
-func old(nodes ...*Node) {
+func old(nodes ...*Node) { born(time.Now().Add(-time.Hour), nodes) }
+
+// young has nodes have begun just now, however long the test takes.
+func young(nodes ...*Node) { born(time.Now().Add(time.Hour), nodes) }
+
+func born(begun time.Time, nodes []*Node) {
 	for _, n := range nodes {
 		n.replicator.mu.Lock()
-		n.replicator.born = n.replicator.born.Add(-time.Hour)
+		n.replicator.born = begun
 		n.replicator.mu.Unlock()
 	}
 }
@@ -86,6 +91,7 @@ func TestNoLastCopyIsGivenUp(t *testing.T) {
 			return c
 		}
 		nodes := meshOf(t, cfg(), cfg(), cfg(), cfg())
+		young(nodes...)
 		for _, n := range nodes {
 			stores(t, n, "mine")
 		}
