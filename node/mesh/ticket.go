@@ -53,7 +53,7 @@ type ticketScope struct {
 
 var errNoBinding = errors.New("the connection is not encrypted end to end")
 
-// scope is nil until the handshake is complete.
+// scope is that of a connection whose handshake is complete. Errors: errNoBinding.
 func (l *link) scope(mesh member.MeshID) (*ticketScope, error) {
 	var q *quic.Conn
 	if !l.conn.As(&q) {

@@ -8,9 +8,9 @@ import (
 )
 
 // watcher notices peers that have gone while requests are open at them, or whose
-// records do not come, before they count as silent. It looks at what comes on a connection, not at tokens: a
-// peer that computes for a minute still acknowledges a ping at once. While no request
-// is open and no record late it rests and nothing is sent.
+// records do not come, before they count as silent. It looks at what comes on a
+// connection, not at tokens: a peer that computes for a minute still acknowledges a ping
+// at once. While no request is open and no record late it rests and nothing is sent.
 //
 // A peer that does not answer is suspect: the observer is told, and others are asked
 // whether they hear it (SWIM, Das et al., 2002). If one of them is as little
