@@ -18,7 +18,7 @@ func (s *served) generate(ctx context.Context, p *Prompt, emit func(Token) error
 	}
 	claim := p.claim()
 	request, box, proc, err := s.start(ctx, frame.Submit, job(p), &claim)
-	u.QueueWait = time.Since(began)
+	u.QueueWait = box.waited(began)
 	if err != nil {
 		return u, err
 	}
@@ -58,7 +58,7 @@ func (s *served) embed(ctx context.Context, r *EmbedRequest) (e Embeddings, err 
 	began := time.Now()
 	defer func() { e.Total = time.Since(began) }()
 	request, box, proc, err := s.start(ctx, frame.Embed, frame.Texts{Input: r.Input, Query: r.Query, Truncate: r.Truncate}, &r.Claim)
-	e.QueueWait = time.Since(began)
+	e.QueueWait = box.waited(began)
 	if err != nil {
 		return e, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"omx/node/engine/frame"
 )
@@ -13,6 +14,7 @@ import (
 type inbox struct {
 	// slotted says that the request has a slot, which its end frees.
 	slotted bool
+	since   time.Time // the request had its slot, and was not with the worker yet
 
 	mu      sync.Mutex
 	parts   []part
@@ -38,7 +40,18 @@ func (p *part) joins(d *frame.Detail) bool {
 
 var errSlowReader = errors.New("the answer was not read")
 
-func newInbox(slotted bool) *inbox { return &inbox{slotted: slotted, news: make(chan struct{}, 1)} }
+func newInbox(slotted bool) *inbox {
+	return &inbox{slotted: slotted, since: time.Now(), news: make(chan struct{}, 1)}
+}
+
+// waited is how long a request that began then waited for its slot; if it got
+// none (b is nil), until now.
+func (b *inbox) waited(began time.Time) time.Duration {
+	if b == nil {
+		return time.Since(began)
+	}
+	return b.since.Sub(began)
+}
 
 // put adds plain text. It returns false once the reader is too far behind.
 func (b *inbox) put(text []byte, tokens int) bool {

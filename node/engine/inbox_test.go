@@ -6,8 +6,10 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"omx/node/engine/frame"
+	"omx/node/nodetest"
 )
 
 func TestInbox(t *testing.T) {
@@ -39,6 +41,22 @@ func TestInbox(t *testing.T) {
 	if _, _, err := newInbox(true).next(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
 	}
+}
+
+// What the worker does before it is known here to have the job is not waiting.
+func TestWaitForASlot(t *testing.T) {
+	nodetest.Bubble(t, func(t *testing.T) {
+		began := time.Now()
+		time.Sleep(time.Second)
+		b := newInbox(true)
+		time.Sleep(time.Second)
+		if got := b.waited(began); got != time.Second {
+			t.Errorf("waited %v for a slot that was free after 1s", got)
+		}
+		if got := (*inbox)(nil).waited(began); got != 2*time.Second {
+			t.Errorf("waited %v without a slot, of 2s", got)
+		}
+	})
 }
 
 func TestInboxIsBounded(t *testing.T) {
