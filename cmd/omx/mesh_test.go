@@ -61,7 +61,7 @@ var killed = map[string]bool{}
 // awaitNoProcess checks that nothing started with the mark in its environment
 // still runs: no node, no worker.
 func awaitNoProcess(t *testing.T, mark string) {
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		var left []string
 		environs, _ := filepath.Glob("/proc/[0-9]*/environ")

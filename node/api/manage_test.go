@@ -244,7 +244,7 @@ func TestPullEndsWithClient(t *testing.T) {
 	cancel()
 	select {
 	case <-m.ended:
-	case <-time.After(5 * time.Second):
+	case <-time.After(30 * time.Second):
 		t.Fatal("the pull goes on")
 	}
 }

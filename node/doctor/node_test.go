@@ -13,6 +13,7 @@ import (
 	"omx/node"
 	"omx/node/api"
 	"omx/node/engine"
+	"omx/node/nodetest"
 )
 
 func TestAnswers(t *testing.T) {
@@ -78,14 +79,10 @@ func TestServedModels(t *testing.T) {
 	n := started(t, node.Config{Data: cfg.Data, Demo: true, EngineDirs: []string{"/nowhere"}, Exe: os.Args[0]})
 	cfg.API = n.URL()
 	var got []Finding
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		if got = servedModels(t.Context(), patientOf(t, cfg)); len(got) == 2 {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("the model's fault is not told: %+v", got)
-		}
-	}
+	nodetest.Eventually(t, "the model's fault is told", func() bool {
+		got = servedModels(t.Context(), patientOf(t, cfg))
+		return len(got) == 2
+	})
 	expect(t, got, "problem: omx-demo: no engine libraries in /nowhere >> omx engine install", "ok: 1 model here, 0 loaded; ")
 
 	p := &patient{Config: at("/data"), user: 7}

@@ -22,7 +22,7 @@ func dial(t testing.TB, h *host, to *testPeer) network.Conn {
 		at, _ := peer.SplitAddr(a)
 		h.swarm.Peerstore().AddAddr(to.peer, at, peerstore.PermanentAddrTTL)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	conn, err := h.swarm.DialPeer(ctx, to.peer)
 	if err != nil {

@@ -35,7 +35,7 @@ func TestPeerThatDoesNotRead(t *testing.T) {
 	s.Close()
 	<-ended
 	t.Logf("cancelled within %v", time.Since(closed))
-	if took := time.Since(closed); took > time.Second {
+	if took := time.Since(closed); took > 10*time.Second {
 		t.Errorf("cancelled after %v", took)
 	}
 }

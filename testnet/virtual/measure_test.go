@@ -1,8 +1,6 @@
 package virtual
 
 import (
-	"fmt"
-	"strings"
 	"testing"
 	"time"
 
@@ -43,18 +41,17 @@ func TestSilentDeath(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if a.Begun != 1 || !strings.HasPrefix(want, a.Text()) || a.Err == nil && want != a.Text() {
+		if a.Begun != 1 || a.Err != nil || a.Text() != want {
 			t.Errorf("begun %d times: %q, %v", a.Begun, a.Text(), a.Err)
 		}
 		if most := 3*time.Second + 50*time.Millisecond; gone > most {
 			t.Errorf("a candidate for %v after its end, at most %v", gone, most)
 		}
 		gap, _ := a.Gap()
-		how := fmt.Sprintf("whole, worst gap between tokens %v", gap)
-		if a.Err != nil {
-			how = fmt.Sprintf("broken off after %d tokens, %v after the last one: %v", len(a.Tokens), a.Ended-a.Tokens[len(a.Tokens)-1].At, a.Err)
+		if most := 250 * time.Millisecond; gap > most {
+			t.Errorf("no token for %v, at most %v", gap, most)
 		}
-		t.Logf("RTT 50 ms, a token each 20 ms: the dead peer was a candidate for %v; the answer was %s", gone, how)
+		t.Logf("RTT 50 ms, a token each 20 ms: the dead peer was a candidate for %v; the worst gap between tokens was %v", gone, gap)
 		if err := f.Close(); err != nil {
 			t.Error(err)
 		}
