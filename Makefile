@@ -20,7 +20,7 @@ run: build engine ## Start a three-node mesh here, ask it a question, leave it r
 
 test: build engine clients compiler check ## Everything: static checks, all tests with the race detector, end to end
 	CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout 9m ./...
-	CGO_ENABLED=0 $(GO) test -count=1 -timeout 4m . ./cmd/... ./wasm/... ./node/decide/...
+	CGO_ENABLED=0 $(GO) test -count=1 -timeout 4m . ./cmd/... ./wasm/... ./node/decide/... ./node/engine/gguf
 
 check:           ## Quick static checks
 	@test -z "$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go'))" || { gofmt -l $$(git ls-files -co --exclude-standard '*.go'); echo "run: gofmt -w ."; exit 1; }

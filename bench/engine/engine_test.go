@@ -59,7 +59,7 @@ func TestRun(t *testing.T) {
 		if m.Bytes == 0 || f.Prompt < firstLetters || f.Bare.P50 <= 0 || f.Hop.P50 <= 0 || f.Plain.P50 <= 0 || f.Engine.P50 <= 0 || f.HTTP.P50 <= 0 || f.HTTP.P99 < f.HTTP.P50 || f.Own.P50 <= 0 || f.Own.P50 >= f.HTTP.P50 {
 			t.Errorf("%s: %+v", m.Name, f)
 		}
-		if p := m.Prefix; p.Cached < leastCached || p.Tokens < shortCounts.letters/2 || p.ratio() >= 1 {
+		if p := m.Prefix; p.Cached < leastCached || p.Tokens < shortCounts.letters/2 || p.First <= 0 || p.Second <= 0 {
 			t.Errorf("%s: %+v", m.Name, p)
 		}
 	}

@@ -150,12 +150,12 @@ func measured(data []byte, size int64) (Header, uint64, error) {
 }
 
 // within checks what is promised for any file. Of a few tries the fastest counts:
-// the machine has other work.
+// the machine has other work. The detector takes 20 times as long on a quiet one.
 func within(t *testing.T, data []byte) error {
 	t.Helper()
 	limit := 100 * time.Millisecond
 	if nodetest.Race {
-		limit *= 20
+		limit *= 100
 	}
 	var err error
 	took := time.Duration(1<<63 - 1)
