@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"time"
 
@@ -22,6 +23,9 @@ func (c *testnetMembersCmd) Run(e *env) error {
 	if c.Nodes < 2 || c.Nodes > member.MaxMembers || c.Conns < 2 || c.RTT <= 0 {
 		return usageError{fmt.Errorf("start %d members with %d connections and a round trip of %v: 2 to %d members, at least 2 connections, and a round trip above 0", c.Nodes, c.Conns, c.RTT, member.MaxMembers)}
 	}
+	if c.Nodes > c.Conns*c.Conns {
+		return usageError{fmt.Errorf("start %d members with %d connections: a member is known through one neighbour at most, which are %d; say --conns %.0f or more", c.Nodes, c.Conns, c.Conns*c.Conns, math.Ceil(math.Sqrt(float64(c.Nodes))))}
+	}
 	dir, err := virtual.TempDir()
 	if err != nil {
 		return fmt.Errorf("create a folder for the nodes: %w", err)
@@ -33,6 +37,7 @@ func (c *testnetMembersCmd) Run(e *env) error {
 		if crowd, err = virtual.NewCrowd(ctx, virtual.CrowdSpec{Seed: c.Seed, Nodes: c.Nodes, Conns: c.Conns, RTT: c.RTT, Dir: dir}); err != nil {
 			return
 		}
+		e.say("%d members are there; once all see all, half a minute of their time is measured", c.Nodes)
 		t, err = crowd.Traffic(ctx)
 		if closed := crowd.Close(); err == nil {
 			err = closed
