@@ -345,7 +345,7 @@ func TestResumedTrailer(t *testing.T) {
 }
 
 // A client's cancellation frees the slot of another node long before the answer's
-// end; the time itself is in the log.
+// end. TestCancelFreesSlot of the virtual testnet has the exact time.
 func TestCancelAcrossTheMesh(t *testing.T) {
 	sim := newSim(t, engine.SimConfig{Decode: 5 * time.Millisecond, Output: 4000})
 	n := connect(t, 1, Config{}, Config{Engine: sim})[0]

@@ -24,7 +24,7 @@ func (c *testnetMembersCmd) Run(e *env) error {
 		return usageError{fmt.Errorf("start %d members with %d connections and a round trip of %v: 2 to %d members, at least 2 connections, and a round trip above 0", c.Nodes, c.Conns, c.RTT, member.MaxMembers)}
 	}
 	if c.Nodes > c.Conns*c.Conns {
-		return usageError{fmt.Errorf("start %d members with %d connections: a member is known through one neighbour at most, which are %d; say --conns %.0f or more", c.Nodes, c.Conns, c.Conns*c.Conns, math.Ceil(math.Sqrt(float64(c.Nodes))))}
+		return usageError{fmt.Errorf("start %d members with %d connections: they hear of one another through one neighbour at most, so of %d; say --conns %.0f or more", c.Nodes, c.Conns, c.Conns*c.Conns, math.Ceil(math.Sqrt(float64(c.Nodes))))}
 	}
 	dir, err := virtual.TempDir()
 	if err != nil {

@@ -1,6 +1,7 @@
 package virtual
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -21,12 +22,7 @@ func TestSilentDeath(t *testing.T) {
 		done := make(chan *Answer)
 		go func() { done <- f.Ask(t.Context(), 0, q) }()
 		time.Sleep(2 * time.Second)
-		serving := -1
-		for i := range f.Nodes() {
-			if p := f.Node(i).Info().Placements; len(p) > 0 && p[0].Load.Running > 0 {
-				serving = i
-			}
-		}
+		serving := busy(f)
 		if serving < 1 {
 			t.Fatalf("node %d serves", serving)
 		}
@@ -56,6 +52,51 @@ func TestSilentDeath(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// A client's cancellation frees the slot of another node within 100 ms, half a round
+// trip of 50 ms among them.
+func TestCancelFreesSlot(t *testing.T) {
+	dir := t.TempDir()
+	nodetest.Bubble(t, func(t *testing.T) {
+		f, err := Start(t.Context(), Spec{Nodes: 2, Holders: 1, Dir: dir, Engine: engine.SimConfig{Decode: 20 * time.Millisecond, Output: 300}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan *Answer)
+		go func() { done <- f.Ask(ctx, 0, Question{Prompt: "a long story"}) }()
+		time.Sleep(2 * time.Second)
+		if serving := busy(f); serving != 1 {
+			t.Fatalf("node %d serves", serving)
+		}
+		cancel()
+		at := f.Now()
+		for busy(f) >= 0 && f.Now()-at < time.Second {
+			time.Sleep(time.Millisecond)
+		}
+		if took, most := f.Now()-at, 100*time.Millisecond; took > most {
+			t.Errorf("the slot was free after %v, at most %v", took, most)
+		} else {
+			t.Logf("the slot was free after %v", took)
+		}
+		if a := <-done; a.Err == nil {
+			t.Error("the answer came to its end")
+		}
+		if err := f.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// busy is a node that answers a request now, -1 if none does.
+func busy(f *Fleet) int {
+	for i := range f.Nodes() {
+		if p := f.Node(i).Info().Placements; len(p) > 0 && p[0].Load.Running > 0 {
+			return i
+		}
+	}
+	return -1
 }
 
 // What a node sends while nobody asks anything.

@@ -150,7 +150,7 @@ func measured(data []byte, size int64) (Header, uint64, error) {
 }
 
 // within checks what is promised for any file. Of a few tries the fastest counts:
-// the machine has other work. The detector takes 20 times as long on a quiet one.
+// the machine has other work. The detector takes some 25 times as long on a quiet one.
 func within(t *testing.T, data []byte) error {
 	t.Helper()
 	limit := 100 * time.Millisecond
